@@ -1,0 +1,1 @@
+"""The HTTP API: sessions as JSON, errors as problems. No arithmetic."""

@@ -1,0 +1,189 @@
+"""Networks and whole configurations, and where each of their numbers lies in the packed vectors."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from app.engine.data import Inline
+from app.engine.layers import AnyLayer, Dense, Units
+from app.engine.losses import AnyLoss
+from app.engine.optimizers import SGD, AnyOptimizer
+from app.engine.spec import Array, Spec
+
+MAX_LAYERS = 1000
+Seed = Annotated[int, Field(ge=0, le=2**53 - 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter tensor: `hidden.weight` or `hidden.bias`, and the slice of the packed vector that it is."""
+
+    name: str
+    layer: int
+    kind: Literal["weight", "bias"]
+    shape: tuple[int, ...]
+    start: int
+    trainable: bool
+
+    @property
+    def stop(self) -> int:
+        """One past the last entry in the packed vector."""
+        return self.start + math.prod(self.shape)
+
+    @property
+    def row(self) -> tuple[int, ...]:
+        """The shape in which a bias is quickest to add to (n, units): a row, or no axes when it is one number."""
+        return () if self.shape == (1,) else (1, *self.shape)
+
+    def view(self, vector: Array) -> Array:
+        """This parameter's part of a packed vector, in its shape."""
+        return vector[self.start : self.stop].reshape(self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Where a layer's numbers lie in the packed vectors of a batch of n samples, each n × units.
+
+    `z` and `a` lie in the forward vector, `da_dz` (a softmax has none), `dL_da` and `dL_dz` in the backward vector.
+    """
+
+    shape: tuple[int, int]
+    z: slice
+    a: slice
+    da_dz: slice | None
+    dL_da: slice
+    dL_dz: slice
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where all layers' numbers lie for a batch of n samples, and how long the two vectors are."""
+
+    traces: tuple[Trace, ...]
+    forward_size: int
+    backward_size: int
+
+
+class Network(Spec):
+    """Layers in a row; each one's outputs are the next one's inputs."""
+
+    inputs: Units
+    layers: Annotated[tuple[AnyLayer, ...], Field(min_length=1, max_length=MAX_LAYERS, strict=False)]
+
+    @field_validator("layers")
+    @classmethod
+    def _name_layers(cls, layers: tuple[Dense, ...]) -> tuple[Dense, ...]:
+        """Give nameless layers their default names, and refuse a name that is given twice."""
+        named = tuple(
+            layer if layer.name else layer.model_copy(update={"name": f"layer{index}"})
+            for index, layer in enumerate(layers, 1)
+        )
+        seen: set[str | None] = set()
+        for index, layer in enumerate(named):
+            if layer.name in seen:
+                raise PydanticCustomError(
+                    "layer_name",
+                    "layer {index} has the name of an earlier layer; takes distinct names",
+                    {"index": index},
+                )
+            seen.add(layer.name)
+        return named
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """The number of inputs, then of each layer's units."""
+        return (self.inputs, *(layer.units for layer in self.layers))
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The layers' names."""
+        return tuple(str(layer.name) for layer in self.layers)
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """All parameter tensors, in the order of the packed vector: each layer's weight, then its bias."""
+        return tuple(self._lay_out_parameters())
+
+    def _lay_out_parameters(self) -> Iterator[Parameter]:
+        start = 0
+        for index, layer in enumerate(self.layers):
+            shapes: list[tuple[Literal["weight", "bias"], tuple[int, ...]]]
+            shapes = [("weight", (layer.units, self.sizes[index]))]
+            if layer.bias != "none":
+                shapes.append(("bias", (1 if layer.bias == "shared" else layer.units,)))
+            for kind, shape in shapes:
+                parameter = Parameter(f"{layer.name}.{kind}", index, kind, shape, start, layer.trainable)
+                start = parameter.stop
+                yield parameter
+
+    @cached_property
+    def layer_parameters(self) -> tuple[tuple[Parameter, Parameter | None], ...]:
+        """The weight and the bias, if there is one, of each layer."""
+        tensors = {(parameter.layer, parameter.kind): parameter for parameter in self.parameters}
+        return tuple((tensors[i, "weight"], tensors.get((i, "bias"))) for i in range(len(self.layers)))
+
+    @cached_property
+    def by_name(self) -> dict[str, int]:
+        """The index of each parameter tensor."""
+        return {parameter.name: index for index, parameter in enumerate(self.parameters)}
+
+    @cached_property
+    def trainable(self) -> tuple[str, ...]:
+        """The names of the parameters that `step` updates."""
+        return tuple(parameter.name for parameter in self.parameters if parameter.trainable)
+
+    @cached_property
+    def parameter_count(self) -> int:
+        """How many numbers the network learns or could learn."""
+        return self.parameters[-1].stop
+
+    @cached_property
+    def _layouts(self) -> "dict[int, Layout]":
+        return {}
+
+    def layout(self, n: int) -> Layout:
+        """Where the numbers of a batch of n samples lie."""
+        layout = self._layouts.get(n)
+        if layout is None:
+            if len(self._layouts) >= 8:  # a few batch sizes are in use at a time
+                self._layouts.clear()
+            layout = self._layouts[n] = _lay_out(self, n)
+        return layout
+
+    def layer_index(self, name: str) -> int:
+        """The position of the layer of this name; ValueError where there is none."""
+        return self.names.index(name)
+
+
+def _lay_out(network: Network, n: int) -> Layout:
+    forward = backward = 0
+    traces = []
+    for layer in network.layers:
+        size = n * layer.units
+        z, a = (slice(forward + k * size, forward + (k + 1) * size) for k in range(2))
+        forward = a.stop
+        parts = [slice(backward + k * size, backward + (k + 1) * size) for k in range(3)]
+        da_dz: slice | None = parts.pop()
+        if not layer.activation.elementwise:
+            da_dz = None
+        backward = parts[-1].stop if da_dz is None else da_dz.stop
+        traces.append(Trace((n, layer.units), z, a, da_dz, *parts))
+    return Layout(tuple(traces), forward, backward)
+
+
+class Config(Spec):
+    """All that a session is made from; equal configs with equal seeds start from equal numbers."""
+
+    name: Annotated[str, Field(max_length=200)] | None = None
+    network: Network
+    loss: AnyLoss
+    optimizer: AnyOptimizer = SGD()
+    data: Inline | None = None
+    seed: Seed = 0
+    dtype: Literal["float64", "float32"] = "float64"

@@ -1,0 +1,248 @@
+"""Optimizers: how a parameter moves along its gradient. Rules, options and defaults are those of `torch.optim`.
+
+An optimizer works on whole packed vectors, entry by entry, so that a network of any depth costs a few numpy calls a
+step. What it remembers from step to step lies in slots, vectors like the parameters' own, under PyTorch's names.
+"""
+
+import math
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field, Strict, model_validator
+from pydantic_core import PydanticCustomError
+
+from app.engine.expressions import Equation, Symbol, sqrt
+from app.engine.schedules import AnySchedule
+from app.engine.spec import Array, BareName, Spec
+
+w, g, v, m, s, b, t = (Symbol(name) for name in "wgvmsbt")
+_next = Symbol("w", sub="next")
+_eta, _eps, _lambda = Symbol("eta"), Symbol("epsilon"), Symbol("lambda")
+_b1, _b2 = Symbol("beta", sub="1"), Symbol("beta", sub="2")
+
+Rate = Annotated[float, Field(ge=0)]
+Decay = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Epsilon = Annotated[float, Field(ge=0)]
+
+
+class Clip(Spec):
+    """Gradients held back before the update: all scaled to a norm of at most `value`, or each to ±`value`.
+
+    As `torch.nn.utils.clip_grad_norm_` and `clip_grad_value_`; the norm is over all trainable parameters.
+    """
+
+    type: Literal["norm", "value"]
+    value: float = Field(1.0, gt=0)
+
+    def apply(self, gradients: Array, norm: float) -> Array:
+        """New gradients, clipped; `norm` is the norm of those of all trainable parameters."""
+        if self.type == "value":
+            return np.clip(gradients, -self.value, self.value)
+        return gradients * min(1.0, self.value / (norm + 1e-6))
+
+
+class Optimizer(Spec):
+    """A rule for the update of parameters."""
+
+    counts_steps: ClassVar[bool] = True
+    learning_rate: Rate
+    weight_decay: Decay = 0.0
+    clip: Clip | None = None
+    schedule: AnySchedule | None = None
+
+    def rate(self, steps: int) -> float:
+        """The learning rate of the next step, after `steps` of them."""
+        return self.schedule.rate(self.learning_rate, steps) if self.schedule else self.learning_rate
+
+    def slot_names(self) -> tuple[str, ...]:
+        """The slots that these options need."""
+        return ()
+
+    def initial(self, slot: str) -> float | None:
+        """What a slot holds before the first update; None where it does not exist before."""
+        return 0.0
+
+    def update(self, p: Array, g: Array, slots: Array, t: int, rate: Array, scratch: Array) -> None:
+        """Move `p`, and the slots with it, in place.
+
+        Args:
+            p, g: parameters and their clipped gradients (count,).
+            slots: the slots, in their order (slots, count).
+            t: which update of these parameters this is, from 1.
+            rate: the learning rate, as an array of no axes.
+            scratch: (count,), free to use.
+        """
+        raise NotImplementedError
+
+    def decayed(self, p: Array, g: Array) -> Array:
+        """The gradient with that of ½ λ p² added (L2 regularisation)."""
+        return g + self.weight_decay * p if self.weight_decay else g
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, with momentum if wanted."""
+
+    type: Literal["sgd"] = "sgd"
+    counts_steps: ClassVar[bool] = False
+    learning_rate: Rate = 1e-3
+    momentum: float = Field(0.0, ge=0)
+    dampening: float = 0.0
+    nesterov: bool = False
+    formula = Equation(_next, w - _eta * g)
+
+    @model_validator(mode="after")
+    def _check_nesterov(self) -> "SGD":
+        if self.nesterov and (self.momentum == 0 or self.dampening != 0):
+            raise PydanticCustomError("nesterov", "nesterov takes a momentum above 0 and a dampening of 0")
+        return self
+
+    def slot_names(self) -> tuple[str, ...]:
+        return ("momentum_buffer",) if self.momentum else ()
+
+    def initial(self, slot: str) -> float | None:
+        return None
+
+    def update(self, p: Array, g: Array, slots: Array, t: int, rate: Array, scratch: Array) -> None:
+        g = self.decayed(p, g)
+        if self.momentum:
+            (buffer,) = slots
+            if t == 1:
+                buffer[...] = g
+            else:
+                buffer *= self.momentum
+                buffer += (1 - self.dampening) * g
+            g = g + self.momentum * buffer if self.nesterov else buffer
+        np.multiply(g, rate, scratch)
+        np.subtract(p, scratch, p)
+
+
+class Adam(Optimizer):
+    """Adaptive moment estimation (Kingma and Ba, 2015; amsgrad: Reddi et al., 2018)."""
+
+    type: Literal["adam"] = "adam"
+    learning_rate: Rate = 1e-3
+    betas: Annotated[tuple[Fraction, Fraction], Strict(False)] = (0.9, 0.999)
+    eps: Epsilon = 1e-8
+    amsgrad: bool = False
+    formula = Equation(_next, w - _eta * (m / (1 - _b1**t)) / (sqrt(v / (1 - _b2**t)) + _eps))
+
+    def slot_names(self) -> tuple[str, ...]:
+        return ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if self.amsgrad else ()))
+
+    def update(self, p: Array, g: Array, slots: Array, t: int, rate: Array, scratch: Array) -> None:
+        g = self.decay(p, g, rate)
+        beta1, beta2 = self.betas
+        mean, square = slots[:2]
+        np.subtract(g, mean, scratch)
+        scratch *= 1 - beta1
+        mean += scratch
+        square *= beta2
+        np.multiply(g, g, scratch)
+        scratch *= 1 - beta2
+        square += scratch
+        if self.amsgrad:
+            square = np.maximum(slots[2], square, slots[2])
+        np.sqrt(square, scratch)
+        scratch /= math.sqrt(1 - beta2**t)
+        scratch += self.eps
+        np.divide(mean, scratch, scratch)
+        scratch *= rate / (1 - beta1**t)
+        np.subtract(p, scratch, p)
+
+    def decay(self, p: Array, g: Array, rate: Array) -> Array:
+        """Apply the weight decay: here, to the gradient."""
+        return self.decayed(p, g)
+
+
+class AdamW(Adam):
+    """Adam with the weight decay taken from the parameters themselves (Loshchilov and Hutter, 2019)."""
+
+    type: Literal["adamw"] = "adamw"  # type: ignore[assignment]
+    weight_decay: Decay = 1e-2
+    formula = Equation(
+        _next,
+        w - _eta * _lambda * w - _eta * (m / (1 - _b1**t)) / (sqrt(v / (1 - _b2**t)) + _eps),
+    )
+
+    def decay(self, p: Array, g: Array, rate: Array) -> Array:
+        """Apply the weight decay: here, to the parameters."""
+        p *= 1 - rate * self.weight_decay
+        return g
+
+
+class RMSprop(Optimizer):
+    """The gradient over the root of its running mean square (Hinton, 2012; centered: Graves, 2013)."""
+
+    type: Literal["rmsprop"] = "rmsprop"
+    learning_rate: Rate = 1e-2
+    alpha: Annotated[float, Field(ge=0)] = 0.99
+    eps: Epsilon = 1e-8
+    momentum: float = Field(0.0, ge=0)
+    centered: bool = False
+    formula = Equation(_next, w - _eta * g / (sqrt(v) + _eps))
+
+    def slot_names(self) -> tuple[str, ...]:
+        return (
+            "square_avg",
+            *(("momentum_buffer",) if self.momentum else ()),
+            *(("grad_avg",) if self.centered else ()),
+        )
+
+    def update(self, p: Array, g: Array, slots: Array, t: int, rate: Array, scratch: Array) -> None:
+        g = self.decayed(p, g)
+        square = slots[0]
+        square *= self.alpha
+        np.multiply(g, g, scratch)
+        scratch *= 1 - self.alpha
+        square += scratch
+        if self.centered:
+            mean = slots[-1]
+            mean += (1 - self.alpha) * (g - mean)
+            np.sqrt(square - mean * mean, scratch)
+        else:
+            np.sqrt(square, scratch)
+        scratch += self.eps
+        np.divide(g, scratch, scratch)
+        if self.momentum:
+            buffer = slots[1]
+            buffer *= self.momentum
+            buffer += scratch
+            np.multiply(buffer, rate, scratch)
+        else:
+            scratch *= rate
+        np.subtract(p, scratch, p)
+
+
+class Adagrad(Optimizer):
+    """The gradient over the root of the sum of its squares (Duchi et al., 2011)."""
+
+    type: Literal["adagrad"] = "adagrad"
+    learning_rate: Rate = 1e-2
+    lr_decay: float = Field(0.0, ge=0)
+    initial_accumulator_value: float = Field(0.0, ge=0)
+    eps: Epsilon = 1e-10
+    formula = Equation(_next, w - _eta * g / (sqrt(s) + _eps))
+
+    def slot_names(self) -> tuple[str, ...]:
+        return ("sum",)
+
+    def initial(self, slot: str) -> float | None:
+        return self.initial_accumulator_value
+
+    def update(self, p: Array, g: Array, slots: Array, t: int, rate: Array, scratch: Array) -> None:
+        g = self.decayed(p, g)
+        (total,) = slots
+        total += np.multiply(g, g, scratch)
+        np.sqrt(total, scratch)
+        scratch += self.eps
+        np.divide(g, scratch, scratch)
+        scratch *= rate / (1 + (t - 1) * self.lr_decay)
+        np.subtract(p, scratch, p)
+
+
+AnyOptimizer = Annotated[
+    SGD | Adam | AdamW | RMSprop | Adagrad,
+    Field(discriminator="type"),
+    BareName(),
+]

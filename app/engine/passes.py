@@ -1,0 +1,392 @@
+"""Forward, backward, update: a state in, a state out.
+
+For layer l, with a₀ the inputs and y the last layer's activations:
+
+    forward     z_l = a_{l-1} W_lᵀ + b_l          a_l = f_l(z_l)                      L = loss(y, t)
+    backward    ∂L/∂a of the last from the loss   ∂L/∂a_l = ∂L/∂z_{l+1} W_{l+1}
+                ∂L/∂z_l = ∂L/∂a_l ∂a_l/∂z_l       ∂L/∂W_l = (∂L/∂z_l)ᵀ a_{l-1}        ∂L/∂b_l = Σ ∂L/∂z_l
+    update      each parameter by the optimizer's rule
+
+(Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors", 1986). The sum for a bias is
+over samples; for a shared one, over units too. `Work` and `Update` are this arithmetic, in place. The functions below
+them run it on fresh memory, so that no state ever changes; a training runs it over and over on the same.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal, NotRequired, TypedDict
+
+import numpy as np
+from numpy import add
+
+from app.engine.arrays import LayerArrays
+from app.engine.data import Rows
+from app.engine.losses import Targets
+from app.engine.network import Config
+from app.engine.spec import Array
+from app.engine.state import State, read_only
+from app.errors import FieldError, InvalidInput, WrongPhase
+
+Using = Literal["forward", "current"]
+
+_ONE = {dtype: np.array(1, dtype) for dtype in ("float64", "float32")}
+
+
+class Work:
+    """Forward and backward over one batch, in place on packed vectors."""
+
+    def __init__(
+        self,
+        config: Config,
+        parameters: Array,
+        inputs: Array,
+        targets: Targets | None,
+        forward: Array,
+        backward: Array | None = None,
+        gradients: Array | None = None,
+    ) -> None:
+        network = config.network
+        self.function = config.loss
+        self.targets = targets
+        self.scale = config.loss.scale(len(inputs), network.sizes[-1])
+        self.scale_array = np.array(self.scale, config.dtype)
+        self.layers: list[LayerArrays] = []
+        below = inputs
+        for spec, trace, (weight, bias) in zip(
+            network.layers, network.layout(len(inputs)).traces, network.layer_parameters, strict=True
+        ):
+            layer = LayerArrays()
+            layer.activation = spec.activation
+            layer.x = below
+            layer.W = weight.view(parameters)
+            layer.WT = layer.W.T
+            layer.b = None if bias is None else parameters[bias.start : bias.stop].reshape(bias.row)
+            layer.z = forward[trace.z].reshape(trace.shape)
+            layer.a = below = forward[trace.a].reshape(trace.shape)
+            layer.t = np.empty(trace.shape, config.dtype)
+            layer.one = _ONE[config.dtype]
+            self.layers.append(layer)
+            if backward is None or gradients is None:
+                continue
+            layer.dL_da = backward[trace.dL_da].reshape(trace.shape)
+            layer.dL_dz = backward[trace.dL_dz].reshape(trace.shape)
+            layer.dL_dzT = layer.dL_dz.T
+            if trace.da_dz is not None:
+                layer.da_dz = backward[trace.da_dz].reshape(trace.shape)
+            layer.gW = weight.view(gradients)
+            layer.gb = None
+            if bias is not None:
+                shared = bias.shape == (1,)
+                layer.gb = gradients[bias.start : bias.stop].reshape(() if shared else bias.shape)
+                layer.summed = layer.dL_dz.reshape(-1) if shared else layer.dL_dz
+                layer.ones = np.ones(len(layer.summed), config.dtype)
+
+    @property
+    def outputs(self) -> Array:
+        """The last layer's activations."""
+        return self.layers[-1].a
+
+    def forward(self, first: int, stop: int) -> None:
+        """Set `z` and `a` of the layers `first` … `stop` - 1."""
+        for layer in self.layers[first:stop]:
+            if layer.b is None:
+                layer.x.dot(layer.WT, layer.z)
+            else:
+                layer.x.dot(layer.WT, layer.t)
+                add(layer.t, layer.b, layer.z)
+            layer.activation.forward(layer)
+
+    def loss(self) -> float:
+        """The loss of the outputs."""
+        output = self.layers[-1]
+        return self.function.total(output.a, self.targets, output.t) * self.scale
+
+    def backward(self, first: int, stop: int) -> None:
+        """Set the derivatives and gradients of the layers `stop` - 1 down to `first`."""
+        layers = self.layers
+        above = layers[stop] if stop < len(layers) else None
+        for layer in layers[first:stop][::-1]:
+            if above is None:
+                self.function.gradient(layer.a, self.targets, self.scale_array, layer.dL_da, layer.t)
+            else:
+                above.dL_dz.dot(above.W, layer.dL_da)
+            layer.activation.backward(layer)
+            layer.dL_dzT.dot(layer.x, layer.gW)
+            if layer.gb is not None:
+                layer.ones.dot(layer.summed, layer.gb)
+            above = layer
+
+
+class Update:
+    """The optimizer's rule for chosen parameters, in place on packed vectors.
+
+    Neighbouring parameters are one piece of the vector, unless the rule counts updates and theirs differ.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        parameters: Array,
+        slots: Array,
+        gradients: Array,
+        updates: Sequence[int],
+        chosen: Sequence[int],
+    ) -> None:
+        self.optimizer = config.optimizer
+        self.dtype = config.dtype
+        self.updates = list(updates)
+        self.chosen = chosen
+        self.rate = -1.0
+        self.rate_array = np.array(0, config.dtype)
+        self.pieces = [
+            (
+                parameters[piece],
+                gradients[piece],
+                slots[:, piece],
+                np.empty_like(parameters[piece]),
+                self.updates[first],
+            )
+            for first, piece in _pieces(config, chosen, updates if len(slots) else [0] * len(updates))
+        ]
+        self.rounds = 0
+
+    def __call__(self, rate: float, norm: float) -> None:
+        """Update once at a learning rate; `norm` is that of all trainable parameters' gradients, for clipping."""
+        if rate != self.rate:
+            self.rate, self.rate_array = rate, np.array(rate, self.dtype)
+        self.rounds += 1
+        clip = self.optimizer.clip
+        update = self.optimizer.update
+        for p, g, slots, scratch, updates in self.pieces:
+            if clip is not None:
+                g = clip.apply(g, norm)
+            update(p, g, slots, updates + self.rounds, self.rate_array, scratch)
+
+    def counts(self) -> tuple[int, ...]:
+        """How often each parameter tensor has been updated by now."""
+        chosen = set(self.chosen)
+        return tuple(n + self.rounds if i in chosen else n for i, n in enumerate(self.updates))
+
+
+def _pieces(config: Config, chosen: Sequence[int], updates: Sequence[int]) -> list[tuple[int, slice]]:
+    """The runs of chosen parameters that can be updated as one, each with the index of its first."""
+    pieces: list[tuple[int, slice]] = []
+    for index in chosen:
+        parameter = config.network.parameters[index]
+        first, piece = pieces[-1] if pieces else (index, slice(-1, -1))
+        if piece.stop == parameter.start and updates[first] == updates[index]:
+            pieces[-1] = (first, slice(piece.start, parameter.stop))
+        else:
+            pieces.append((index, slice(parameter.start, parameter.stop)))
+    return pieces
+
+
+class Norm:
+    """The norm of the gradients of all trainable parameters, before clipping."""
+
+    def __init__(self, config: Config, gradients: Array) -> None:
+        chosen = [i for i, parameter in enumerate(config.network.parameters) if parameter.trainable]
+        self.pieces = [
+            gradients[piece] for _, piece in _pieces(config, chosen, [0] * len(config.network.parameters))
+        ]
+
+    def __call__(self) -> float:
+        """The norm; its sum of squares is scaled where it would overflow or vanish."""
+        total = 0.0
+        for piece in self.pieces:
+            total += float(piece.dot(piece))
+        if 1e-30 < total < 1e30 or math.isnan(total):
+            return math.sqrt(total)
+        largest = max((float(np.abs(piece).max()) for piece in self.pieces), default=0.0)
+        if largest == 0 or not math.isfinite(largest):
+            return largest
+        scaled = [(piece / largest).astype(np.float64) for piece in self.pieces]
+        return largest * math.sqrt(sum(float(piece.dot(piece)) for piece in scaled))
+
+
+def begin(state: State, inputs: Array, targets: Targets | None, *, own_rows: bool) -> State:
+    """A forward pass about to start over these rows; what an earlier pass left is gone."""
+    return replace(
+        state, used=state.parameters, gradients=None, forward=None, backward=None, inputs=inputs, targets=targets,
+        own_rows=own_rows, forwarded=0, backwarded=0, stepped=frozenset(), phase="forward", loss=None,
+    )  # fmt: skip
+
+
+def forward(config: Config, state: State, until: str | None = None) -> State:
+    """Go on with the forward pass that `begin` started, up to and including layer `until` (default: the last).
+
+    With targets, reaching the last layer gives the loss. A layer uses the parameters as they are when it is passed.
+
+    Raises:
+        InvalidInput: no layer is called `until`.
+        WrongPhase: it is already passed, or no pass is under way.
+    """
+    network = config.network
+    count = len(network.layers)
+    stop = count if until is None else layer_index(config, until) + 1
+    if state.phase != "forward" or state.inputs is None:
+        raise WrongPhase("no forward pass is under way", "forward")
+    if stop <= state.forwarded:
+        raise WrongPhase(f"the forward pass has already passed the layer {network.names[stop - 1]}")
+    if state.forward is None:
+        vector = np.zeros(network.layout(len(state.inputs)).forward_size, config.dtype)
+    else:
+        vector = state.forward.copy()
+    used = state.parameters
+    if state.used is not used:  # changed since the pass began: the layers passed before keep what they used
+        start = network.layer_parameters[state.forwarded][0].start
+        used = read_only(np.concatenate([state.used[:start], state.parameters[start:]]))
+    work = Work(config, used, state.inputs, state.targets, vector)
+    loss = None
+    with np.errstate(all="ignore"):
+        work.forward(state.forwarded, stop)
+        if stop == count and state.targets is not None:
+            loss = work.loss()
+    return replace(state, used=used, forward=read_only(vector), forwarded=stop, loss=loss)
+
+
+def backward(config: Config, state: State, until: str | None = None, using: Using = "forward") -> State:
+    """Run the backward pass, or go on with it, down to and including layer `until` (default: the first).
+
+    `using="forward"` takes the weights that the forward pass used, as the chain rule has it; `"current"` takes today's,
+    updates made in between included.
+
+    Raises:
+        InvalidInput: no layer is called `until`.
+        WrongPhase: the last forward pass is not complete, had no targets, or `until` is already passed.
+    """
+    network = config.network
+    count = len(network.layers)
+    first = 0 if until is None else layer_index(config, until)
+    if state.phase == "ready" or state.forwarded < count:
+        raise WrongPhase("a backward pass needs a complete forward pass before it", "forward")
+    assert state.inputs is not None
+    assert state.forward is not None
+    if state.targets is None:
+        raise WrongPhase(
+            "the last forward pass had no targets, so there is no loss to go back from", "forward"
+        )
+    anew = state.backwarded in (0, count)
+    done = 0 if anew else state.backwarded
+    if first >= count - done:
+        raise WrongPhase(f"the backward pass has already passed the layer {network.names[first]}")
+    if anew or state.backward is None or state.gradients is None:
+        vector = np.zeros(network.layout(len(state.inputs)).backward_size, config.dtype)
+        gradients = np.zeros(network.parameter_count, config.dtype)
+    else:
+        vector, gradients = state.backward.copy(), state.gradients.copy()
+    parameters = state.used if using == "forward" else state.parameters
+    work = Work(config, parameters, state.inputs, state.targets, state.forward, vector, gradients)
+    with np.errstate(all="ignore"):
+        work.backward(first, count - done)
+    return replace(
+        state, phase="backward", backward=read_only(vector), gradients=read_only(gradients),
+        backwarded=count - first, stepped=frozenset() if anew else state.stepped,
+    )  # fmt: skip
+
+
+def update(config: Config, state: State, names: Sequence[str] | None = None) -> State:
+    """Let the optimizer update the named parameters from their gradients (default: all that it has not yet).
+
+    Once every trainable parameter has been updated since the backward pass, the step is whole: `steps` grows by one,
+    and `epochs` too where the forward pass was over all of the session's own rows.
+
+    Raises:
+        InvalidInput: no parameter has this name, or one is named twice.
+        WrongPhase: there is no gradient yet, the parameter is frozen, or it was already updated from this gradient.
+    """
+    network = config.network
+    chosen = to_update(config, state, names)
+    assert state.gradients is not None
+    parameters, slots = state.parameters.copy(), state.slots.copy()
+    apply = Update(config, parameters, slots, state.gradients, state.updates, chosen)
+    with np.errstate(all="ignore"):
+        norm = Norm(config, state.gradients)() if config.optimizer.clip else 0.0
+        apply(config.optimizer.rate(state.steps), norm)
+    stepped = state.stepped.union(network.parameters[index].name for index in chosen)
+    changed = replace(
+        state,
+        parameters=read_only(parameters),
+        slots=read_only(slots),
+        updates=apply.counts(),
+        stepped=stepped,
+    )
+    if len(stepped) < len(network.trainable):
+        return changed
+    return _whole_step(changed)
+
+
+def _whole_step(state: State) -> State:
+    done = replace(state, phase="ready", stepped=frozenset(), steps=state.steps + 1)
+    return replace(done, epochs=state.epochs + 1, epoch_position=0) if state.own_rows else done
+
+
+def to_update(config: Config, state: State, names: Sequence[str] | None = None) -> list[int]:
+    """The indices of the parameters that `update` would change; raises what it raises."""
+    network = config.network
+    if names is not None:
+        _check_names(config, names)
+    if state.phase != "backward":
+        needs = (
+            "backward" if state.phase == "forward" and state.forwarded == len(network.layers) else "forward"
+        )
+        raise WrongPhase("there are no gradients to step from", needs)
+    for name in names or ():
+        if not network.parameters[network.by_name[name]].trainable:
+            raise WrongPhase(f"{name} is frozen: its layer is not trainable")
+        if name in state.stepped:
+            raise WrongPhase(f"{name} has already been stepped from this gradient", "backward")
+    wanted = network.trainable if names is None else names
+    chosen = sorted(network.by_name[name] for name in wanted if name not in state.stepped)
+    reached = len(network.layers) - state.backwarded
+    clips_by_norm = config.optimizer.clip is not None and config.optimizer.clip.type == "norm"
+    if any(network.parameters[index].layer < reached for index in chosen) or (clips_by_norm and reached > 0):
+        raise WrongPhase(f"the backward pass has only come down to {network.names[reached]}", "backward")
+    return chosen
+
+
+def _check_names(config: Config, names: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for index, name in enumerate(names):
+        if name not in config.network.by_name:
+            raise InvalidInput([FieldError(f"/parameters/{index}", "no parameter has this name")])
+        if name in seen:
+            raise InvalidInput([FieldError(f"/parameters/{index}", "names a parameter a second time")])
+        seen.add(name)
+
+
+def layer_index(config: Config, name: str, pointer: str = "/until") -> int:
+    """The position of the layer of this name; raises InvalidInput where there is none."""
+    if name not in config.network.names:
+        names = ", ".join(config.network.names[:20])
+        raise InvalidInput([FieldError(pointer, f"no layer has this name; takes one of {names}")])
+    return config.network.names.index(name)
+
+
+def predict(config: Config, parameters: Array, inputs: Array) -> Work:
+    """A forward pass that leaves no state: the work, with every layer's `z` and `a`."""
+    vector = np.empty(config.network.layout(len(inputs)).forward_size, config.dtype)
+    work = Work(config, parameters, inputs, None, vector)
+    with np.errstate(all="ignore"):
+        work.forward(0, len(work.layers))
+    return work
+
+
+class Evaluation(TypedDict):
+    """How well a network does on the rows set aside for testing."""
+
+    test_loss: float
+    test_accuracy: NotRequired[float]
+
+
+def evaluate(config: Config, parameters: Array, rows: Rows) -> Evaluation:
+    """The loss over rows, and for the losses that classify the share of right answers."""
+    work = predict(config, parameters, rows.inputs)
+    work.targets = rows.targets
+    outputs, loss = work.outputs, config.loss
+    with np.errstate(all="ignore"):
+        result: Evaluation = {"test_loss": work.loss()}
+    if loss.classifies:
+        result["test_accuracy"] = loss.hits(outputs, rows.targets) / loss.answers(outputs)
+    return result

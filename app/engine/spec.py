@@ -1,0 +1,60 @@
+"""What every configurable part of a network is made of.
+
+A spec is configuration and behaviour in one class: a frozen pydantic model whose `type` tags it, whose other fields
+are its options, and whose methods compute. The request schema, the catalogue, the engine and the explanations all
+come from it, so that a new activation, loss or optimizer is one class, and its name in the union below it.
+"""
+
+from typing import Any, ClassVar, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import core_schema
+
+from app.engine.expressions import Equation
+
+Array = NDArray[np.floating[Any]]
+
+
+class Spec(BaseModel):
+    """One named kind of something, with its options."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    formula: ClassVar[Equation | None] = None
+    derivative: ClassVar[Equation | None] = None
+
+    @classmethod
+    def type_name(cls) -> str:
+        """The tag that names this kind in JSON."""
+        return str(cls.model_fields["type"].default)
+
+
+def kinds(union: Any) -> tuple[type[Spec], ...]:
+    """The spec classes of an annotated union, in its order."""
+    members = get_args(get_args(union)[0]) or (get_args(union)[0],)
+    return tuple(get_args(member)[0] if get_args(member) else member for member in members)
+
+
+class BareName:
+    """Lets a bare name stand for the object with that `type` and no options: `"sgd"` for `{"type": "sgd"}`."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Turn a string into the object before the union looks at its tag."""
+        return core_schema.no_info_before_validator_function(
+            lambda value: {"type": value} if isinstance(value, str) else value, handler(source)
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Show both forms; only kinds whose options all have defaults can go by their bare name."""
+        objects = handler(schema)
+        members = objects.get("oneOf", [objects])
+        resolved = [handler.resolve_ref_schema(member) for member in members]
+        names = [m["properties"]["type"]["const"] for m in resolved if set(m.get("required", [])) <= {"type"}]
+        return {"anyOf": [{"type": "string", "enum": names}, objects]}

@@ -1,0 +1,144 @@
+"""The state of a training: every number of it, immutable."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from app.engine import random
+from app.engine.data import check_finite
+from app.engine.initializers import Initializer
+from app.engine.losses import Targets
+from app.engine.network import Config, Parameter
+from app.engine.optimizers import Optimizer
+from app.engine.random import Purpose
+from app.engine.spec import Array
+from app.errors import FieldError, InvalidInput
+
+Phase = Literal["ready", "forward", "backward"]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All numbers of a training between two operations. Arrays are read-only and shared by states that agree on them.
+
+    Attributes:
+        parameters: all parameters now (count,).
+        used: those that the last forward pass used (count,); the same array until one changes.
+        slots: what the optimizer remembers (slots, count), in the order of its `slot_names`.
+        updates: how often each parameter tensor has been updated by this optimizer.
+        gradients: of the loss with respect to each parameter (count,); None before a backward pass.
+        forward, backward: the packed trace, laid out by `Network.layout`; None before each pass.
+        inputs, targets: of the last forward pass.
+        own_rows: whether these are all of the session's own rows.
+        forwarded: how many layers the forward pass has done, from the first.
+        backwarded: how many layers the backward pass has done, from the last.
+        stepped: the parameters that were updated from these gradients.
+        phase: the pass under way, or `ready` for the next one.
+        loss: of the last complete forward pass with targets.
+        steps, epochs: whole optimizer steps, and whole epochs.
+        epoch_position: how many samples of the epoch under way are done.
+    """
+
+    parameters: Array
+    used: Array
+    slots: Array
+    updates: tuple[int, ...]
+    gradients: Array | None = None
+    forward: Array | None = None
+    backward: Array | None = None
+    inputs: Array | None = None
+    targets: Targets | None = None
+    own_rows: bool = False
+    forwarded: int = 0
+    backwarded: int = 0
+    stepped: frozenset[str] = frozenset()
+    phase: Phase = "ready"
+    loss: float | None = None
+    steps: int = 0
+    epochs: int = 0
+    epoch_position: int = 0
+
+    @property
+    def nbytes(self) -> int:
+        """The memory of the numbers that belong to this state alone (its inputs and targets may be the session's)."""
+        vectors = [self.parameters, self.slots, self.gradients, self.forward, self.backward]
+        if self.used is not self.parameters:
+            vectors.append(self.used)
+        if not self.own_rows:
+            vectors += [self.inputs, self.targets]
+        return sum(vector.nbytes for vector in vectors if vector is not None)
+
+    def without_trace(self) -> "State":
+        """The same parameters, slots and counters, ready for a first forward pass."""
+        return replace(
+            self, used=self.parameters, gradients=None, forward=None, backward=None, inputs=None, targets=None,
+            own_rows=False, forwarded=0, backwarded=0, stepped=frozenset(), phase="ready", loss=None,
+        )  # fmt: skip
+
+    def with_fresh_slots(self, config: Config) -> "State":
+        """The same state for an optimizer that has done nothing yet."""
+        return replace(self, slots=fresh_slots(config), updates=(0,) * len(config.network.parameters))
+
+
+def fresh_slots(config: Config) -> Array:
+    """The optimizer's slots before the first update (slots, count), read-only."""
+    optimizer: Optimizer = config.optimizer
+    names = optimizer.slot_names()
+    slots = np.zeros((len(names), config.network.parameter_count), config.dtype)
+    for slot, name in zip(slots, names, strict=True):
+        if initial := optimizer.initial(name):
+            slot.fill(initial)
+    return read_only(slots)
+
+
+def initial_state(config: Config) -> State:
+    """The state that a config starts from. Explicit numbers must have passed `check_initial_numbers`."""
+    parameters = np.empty(config.network.parameter_count, config.dtype)
+    for parameter, given in _initial_numbers(config):
+        if isinstance(given, Initializer):
+            purpose = Purpose.WEIGHT if parameter.kind == "weight" else Purpose.BIAS
+            fan_in = config.network.sizes[parameter.layer]
+            given = given.draw(parameter.shape, fan_in, config.seed, purpose, parameter.layer)
+        parameter.view(parameters)[...] = given
+    read_only(parameters)
+    return State(parameters, parameters, fresh_slots(config), (0,) * len(config.network.parameters))
+
+
+def check_initial_numbers(config: Config) -> None:
+    """Refuse explicit numbers that do not fit their parameter, and initialisers that do not fit a bias.
+
+    Raises:
+        InvalidInput: with a pointer to the number, row or initialiser.
+    """
+    for parameter, given in _initial_numbers(config):
+        pointer = f"/network/layers/{parameter.layer}/init/{parameter.kind}"
+        if isinstance(given, Initializer):
+            if parameter.kind not in given.fills:
+                detail = f"the initialiser {given.type_name()} is for weights; a bias has no fan"
+                raise InvalidInput([FieldError(pointer, detail)])
+        elif isinstance(given, list):
+            _check_shape(given, parameter.shape, pointer)
+            check_finite(np.array(given, config.dtype), pointer)
+        else:
+            check_finite(np.array(given, config.dtype), pointer)
+
+
+def _initial_numbers(config: Config) -> list[tuple[Parameter, Any]]:
+    inits = [layer.init for layer in config.network.layers]
+    return [(p, getattr(inits[p.layer], p.kind)) for p in config.network.parameters]
+
+
+def _check_shape(given: list[Any], shape: tuple[int, ...], pointer: str) -> None:
+    if len(given) != shape[0]:
+        what = "rows, one for each unit" if len(shape) == 2 else "numbers"
+        raise InvalidInput([FieldError(pointer, f"got {len(given)}; takes {shape[0]} {what}")])
+    for index, row in enumerate(given):
+        if len(shape) == 2:
+            _check_shape(row, shape[1:], f"{pointer}/{index}")
+
+
+def read_only(array: Any) -> Any:
+    """The same array, that nothing can write to any more."""
+    array.setflags(write=False)
+    return array

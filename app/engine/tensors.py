@@ -1,0 +1,114 @@
+"""Every tensor of a state by its name, in the order of computation."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from app.engine.losses import Targets
+from app.engine.network import Config
+from app.engine.spec import Array
+from app.engine.state import State
+
+
+class Trace(NamedTuple):
+    """The terms of the chain rule at one layer, n × units each; None where a pass has not come yet.
+
+    A softmax has no `da_dz` here: it is a matrix for each sample, `Softmax.jacobian`.
+    """
+
+    z: Array | None
+    a: Array | None
+    da_dz: Array | None
+    dL_da: Array | None
+    dL_dz: Array | None
+
+
+_NOTHING = Trace(None, None, None, None, None)
+
+
+def trace(config: Config, state: State, index: int) -> Trace:
+    """What the passes have left at a layer, as views into the packed vectors."""
+    if state.inputs is None or state.forward is None or index >= state.forwarded:
+        return _NOTHING
+    where = config.network.layout(len(state.inputs)).traces[index]
+    shape, forward, backward = where.shape, state.forward, state.backward
+    z, a = forward[where.z].reshape(shape), forward[where.a].reshape(shape)
+    if backward is None or not reached_backward(config, state, index):
+        return Trace(z, a, None, None, None)
+    da_dz = None if where.da_dz is None else backward[where.da_dz].reshape(shape)
+    return Trace(z, a, da_dz, backward[where.dL_da].reshape(shape), backward[where.dL_dz].reshape(shape))
+
+
+def reached_backward(config: Config, state: State, index: int) -> bool:
+    """Whether the backward pass has come down to a layer, so that its gradients are there."""
+    return index >= len(config.network.layers) - state.backwarded
+
+
+def outputs(config: Config, state: State) -> Array | None:
+    """What the network answers: the last layer's activations, once the forward pass is complete."""
+    return trace(config, state, len(config.network.layers) - 1).a
+
+
+def slots(config: Config, state: State, parameter: int) -> dict[str, Array | int | None]:
+    """The optimizer's own values for a parameter tensor, by PyTorch's names; None for what does not exist yet."""
+    optimizer, tensor = config.optimizer, config.network.parameters[parameter]
+    updated = state.updates[parameter] > 0
+    values: dict[str, Array | int | None] = {}
+    for slot, name in zip(state.slots, optimizer.slot_names(), strict=True):
+        exists = updated or optimizer.initial(name) is not None
+        values[name] = tensor.view(slot) if exists else None
+    if optimizer.counts_steps:
+        values["step"] = state.updates[parameter]
+    return values
+
+
+def tensors(config: Config, state: State) -> Iterator[tuple[str, Array | Targets]]:
+    """The name and array of all that has been computed, forward first, then backward, then the optimizer's slots."""
+    layers = list(range(len(config.network.layers)))
+    traces = [trace(config, state, index) for index in layers]
+    names = config.network.names
+    if state.inputs is not None:
+        yield "inputs", state.inputs
+    for index in layers:
+        for parameter in config.network.layer_parameters[index]:
+            if parameter is not None:
+                yield parameter.name, parameter.view(state.parameters)
+        z, a = traces[index][:2]
+        if z is not None and a is not None:
+            yield f"{names[index]}.z", z
+            yield f"{names[index]}.a", a
+    if (last := outputs(config, state)) is not None:
+        yield "outputs", last
+    if state.targets is not None:
+        yield "targets", state.targets
+    if state.loss is not None:
+        yield "loss", np.array(state.loss)
+    for index in reversed(layers):
+        for term in ("dL_da", "da_dz", "dL_dz"):
+            array: Array | None = getattr(traces[index], term)
+            if array is not None:
+                yield f"{names[index]}.{term}", array
+        if state.gradients is None or not reached_backward(config, state, index):
+            continue
+        for parameter in config.network.layer_parameters[index]:
+            if parameter is not None:
+                yield f"{parameter.name}.gradient", parameter.view(state.gradients)
+    for index, parameter in enumerate(config.network.parameters):
+        for slot, value in slots(config, state, index).items():
+            if value is not None:
+                yield f"{parameter.name}.state.{slot}", np.asarray(value)
+
+
+def first_nonfinite(named: Iterator[tuple[str, Array | Targets]]) -> tuple[str, float] | None:
+    """The first tensor that has a NaN or an infinity, and the first such value in it."""
+    for name, array in named:
+        if not all_finite(array):
+            return name, float(array[~np.isfinite(array)][0])
+    return None
+
+
+def all_finite(array: Array | Targets) -> bool:
+    """Whether no entry is NaN or infinite; one dot product where that settles it."""
+    flat = array.reshape(-1)
+    return bool(np.isfinite(flat.dot(flat))) or bool(np.isfinite(flat).all())

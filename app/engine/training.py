@@ -1,0 +1,340 @@
+"""Training: forward, backward, update, over and over, on private memory.
+
+It leaves the same state, bit for bit, as the same passes called one by one: the same arithmetic runs on arrays of the
+same shapes, and the last step is done by the passes themselves, so that the state carries its trace. It is a generator:
+about every 5 ms it yields the entries of the epochs that have ended since, and a true value sent back ends it after one
+more step.
+"""
+
+import math
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+from math import isfinite
+from typing import Literal, NamedTuple, NotRequired, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.engine import passes, random, tensors
+from app.engine.data import Data, Rows
+from app.engine.losses import Targets
+from app.engine.network import Config
+from app.engine.passes import Norm, Update, Work
+from app.engine.spec import Array
+from app.engine.state import State, read_only
+from app.engine.tensors import all_finite, first_nonfinite
+
+CHUNK_SECONDS = 0.005
+CHECKPOINT_STEPS = 64
+
+
+class Entry(TypedDict):
+    """One epoch of a training, as the history lists it; what does not apply is left out.
+
+    `epoch` and `steps` are the session's counts when it had ended; `loss` and `accuracy` are from before its updates
+    (over mini-batches, weighted by size), `test_loss` and `test_accuracy` from after them. `learning_rate` and
+    `gradient_norm` (before clipping) belong to its last update. `elapsed` counts seconds from the training's start.
+    """
+
+    epoch: int
+    steps: int
+    loss: float | None
+    test_loss: NotRequired[float | None]
+    accuracy: NotRequired[float]
+    test_accuracy: NotRequired[float]
+    gradient_norm: float | None
+    learning_rate: float
+    elapsed: float
+
+
+class Stopped(TypedDict):
+    """Why a training ended; `epoch` and `step` are the last done.
+
+    For a condition, `tensor` names what met it (null for the loss), `threshold` is its bound, `actual` what was found.
+    """
+
+    reason: Literal["epochs", "cancelled", "nonfinite"]
+    epoch: int
+    step: int
+    tensor: str | None
+    threshold: float | None
+    actual: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much to train, and in what batches. `batch_size` None is all rows at once."""
+
+    epochs: int = 1
+    batch_size: int | None = None
+    shuffle: bool = False
+    report_every: int = 1
+
+
+class Trained(NamedTuple):
+    """What a training came to."""
+
+    state: State
+    stopped: Stopped
+
+
+def steps_of(plan: Plan, n: int, position: int = 0) -> int:
+    """How many optimizer steps a plan comes to over n rows, `position` of which are done in the first epoch."""
+    size = min(plan.batch_size or n, n)
+    return (plan.epochs - 1) * math.ceil(n / size) + math.ceil((n - position) / size)
+
+
+def train(
+    config: Config, state: State, data: Data, plan: Plan, clock: Callable[[], float]
+) -> Generator[list[Entry], bool | None, Trained]:
+    """Train until `plan.epochs` more epochs have ended, or something is not finite.
+
+    A loss, gradient, parameter or slot that is not finite stops it before the update that it would spoil. An epoch
+    that an earlier training left unfinished does its remaining rows first.
+
+    Args:
+        clock: seconds, for `elapsed` and for the length of the chunks.
+    """
+    return (yield from _Training(config, state, data, plan, clock).run())
+
+
+class _Training:
+    """A training under way: the last state made by passes, and private memory that has run ahead of it.
+
+    `steps`, `epochs` and `position` say where the private memory stands, as the fields of `State` do.
+    """
+
+    def __init__(
+        self, config: Config, state: State, data: Data, plan: Plan, clock: Callable[[], float]
+    ) -> None:
+        self.config, self.rows, self.test, self.plan = config, data.train, data.test, plan
+        self.clock, self.started = clock, clock()
+        self.batch_size = min(plan.batch_size or len(data.train), len(data.train))
+        self.last_epoch = state.epochs + plan.epochs
+        self.remaining = steps_of(plan, len(data.train), state.epoch_position)
+        self.order = -1, np.arange(0)
+        self.entries: list[Entry] = []
+        self.sums = _Sums()
+
+        self.state = state
+        self.steps, self.epochs, self.position = state.steps, state.epochs, state.epoch_position
+        self.parameters, self.slots = state.parameters.copy(), state.slots.copy()
+        self.gradients = np.empty_like(self.parameters)
+        trainable = [index for index, p in enumerate(config.network.parameters) if p.trainable]
+        self.update = Update(config, self.parameters, self.slots, self.gradients, state.updates, trainable)
+        self.norm = Norm(config, self.gradients)
+        self.works: dict[int, Work] = {}
+
+    def run(self) -> Generator[list[Entry], bool | None, Trained]:
+        reason: Literal["epochs", "cancelled"] = "epochs"
+        while self.remaining > 1:
+            if not self._run_in_place():
+                return (yield from self._stop_before_nonfinite())
+            if (yield self._take_entries()):
+                reason = "cancelled"
+                break
+            if (
+                self.remaining > 1
+                and self.steps - self.state.steps >= CHECKPOINT_STEPS
+                and not self._step_by_passes()
+            ):
+                return (yield from self._stop_before_nonfinite())
+        if not self._step_by_passes():
+            return (yield from self._stop_before_nonfinite())
+        yield self._take_entries()
+        return Trained(self.state, _stopped(reason if self.remaining else "epochs", self.state))
+
+    def _run_in_place(self) -> bool:
+        """Steps on the private memory for about a chunk of time, never the last; false where one is not finite.
+
+        Loss and norm are worked out where an entry or the clipping wants them, and for the chunk's last step: what is
+        not finite stays in the parameters or slots, except where the clipping holds it back.
+        """
+        optimizer, plan, clock = self.config.optimizer, self.plan, self.clock
+        count, n, size, clips = (
+            len(self.config.network.layers),
+            len(self.rows),
+            self.batch_size,
+            optimizer.clip,
+        )
+        until = clock() + CHUNK_SECONDS
+        norm = 0.0
+        with np.errstate(all="ignore"):
+            while self.remaining > 1:
+                start = self.position
+                stop = min(start + size, n)
+                ended = self.epochs + 1
+                reported = ended % plan.report_every == 0 or ended == self.last_epoch
+                work = self._work(start, stop)
+                work.forward(0, count)
+                work.backward(0, count)
+                if clips or (reported and stop == n):
+                    norm = self.norm()
+                    if not isfinite(norm):
+                        return False
+                rate = optimizer.rate(self.steps)
+                self.update(rate, norm)
+                self.steps += 1
+                self.remaining -= 1
+                self.position = stop
+                if reported:
+                    loss = work.loss()
+                    if not isfinite(loss):
+                        return False
+                    self.sums.add(self.config, work.outputs, work.targets, loss, stop - start)
+                if stop == n:
+                    self._end_epoch(reported, norm, rate)
+                if clock() > until:
+                    break
+            values = (work.loss(), self.norm())
+            return all(map(isfinite, values)) and all_finite(self.parameters) and all_finite(self.slots)
+
+    def _work(self, start: int, stop: int) -> Work:
+        """The work for a batch on the private memory, its rows put in place."""
+        work = self.works.get(stop - start)
+        whole = stop - start == len(self.rows) and not self.plan.shuffle
+        if work is None:
+            layout = self.config.network.layout(stop - start)
+            rows = self.rows if whole else self.rows.take(slice(0, stop - start))
+            work = self.works[stop - start] = Work(
+                self.config, self.parameters, rows.inputs, rows.targets,
+                np.empty(layout.forward_size, self.config.dtype),
+                np.empty(layout.backward_size, self.config.dtype), self.gradients,
+            )  # fmt: skip
+        if not whole:
+            picked = self._picked(self.epochs, start, stop)
+            work.layers[0].x[...] = self.rows.inputs[picked]
+            work.targets[...] = self.rows.targets[picked]
+        return work
+
+    def _step_by_passes(self) -> bool:
+        """One step by the pure passes, which brings `state` to where the training is; false where it is not finite."""
+        state = self.state
+        if self.steps > state.steps:
+            state = replace(
+                state, parameters=read_only(self.parameters.copy()), slots=read_only(self.slots.copy()),
+                updates=self.update.counts(), steps=self.steps, epochs=self.epochs, epoch_position=self.position,
+            )  # fmt: skip
+        backward, after = self._pass(state)
+        if _nonfinite(self.config, backward, after) is not None:
+            return False
+        assert backward.loss is not None
+        assert backward.gradients is not None
+        ended, stop = state.epochs + 1, min(self.position + self.batch_size, len(self.rows))
+        reported = ended % self.plan.report_every == 0 or ended == self.last_epoch
+        if reported:
+            outputs = tensors.outputs(self.config, backward)
+            self.sums.add(self.config, outputs, backward.targets, backward.loss, stop - self.position)
+        self.state = after
+        self.parameters[...], self.slots[...] = after.parameters, after.slots
+        self.update.rounds += 1
+        self.steps += 1
+        self.remaining -= 1
+        self.position = stop
+        if stop == len(self.rows):
+            norm = Norm(self.config, backward.gradients)()
+            self._end_epoch(reported, norm, self.config.optimizer.rate(state.steps))
+        return True
+
+    def _pass(self, state: State) -> tuple[State, State]:
+        """The states after the backward pass over the next batch and after its update."""
+        n, start = len(self.rows), state.epoch_position
+        stop = min(start + self.batch_size, n)
+        own_rows = stop - start == n and not self.plan.shuffle
+        rows = self.rows if own_rows else self.rows.take(self._picked(state.epochs, start, stop))
+        begun = passes.begin(state, read_only(rows.inputs), read_only(rows.targets), own_rows=own_rows)
+        backward = passes.backward(self.config, passes.forward(self.config, begun))
+        epochs, position = (state.epochs + 1, 0) if stop == n else (state.epochs, stop)
+        return backward, replace(passes.update(self.config, backward), epochs=epochs, epoch_position=position)
+
+    def _stop_before_nonfinite(self) -> Generator[list[Entry], bool | None, Trained]:
+        """Go again from the last state made by passes, a step at a time, up to the one that is not finite."""
+        good = self.state
+        while True:
+            backward, after = self._pass(good)
+            found = _nonfinite(self.config, backward, after)
+            if found is not None:
+                break
+            good = after
+        self.entries = [entry for entry in self.entries if entry["steps"] <= good.steps]
+        yield self._take_entries()
+        name, value = found
+        return Trained(good, _stopped("nonfinite", good, None if name == "loss" else name, value))
+
+    def _picked(self, epoch: int, start: int, stop: int) -> slice | NDArray[np.intp]:
+        """Which rows are in a batch, as any training has them."""
+        if not self.plan.shuffle:
+            return slice(start, stop)
+        if self.order[0] != epoch:
+            self.order = (
+                epoch,
+                random.permutation(self.config.seed, random.Purpose.SHUFFLE, epoch, len(self.rows)),
+            )
+        return self.order[1][start:stop]
+
+    def _end_epoch(self, reported: bool, norm: float, rate: float) -> None:
+        self.epochs += 1
+        self.position = 0
+        if not reported:
+            return
+        sums, self.sums = self.sums, _Sums()
+        entry: Entry = {
+            "epoch": self.epochs,
+            "steps": self.steps,
+            "loss": sums.loss,
+            "gradient_norm": norm,
+            "learning_rate": rate,
+            "elapsed": self.clock() - self.started,
+        }
+        if sums.answers:
+            entry["accuracy"] = sums.hits / sums.answers
+        if self.test is not None:
+            entry.update(passes.evaluate(self.config, self.parameters, self.test))
+        self.entries.append(entry)
+
+    def _take_entries(self) -> list[Entry]:
+        entries, self.entries = self.entries, []
+        return entries
+
+
+class _Sums:
+    """What an epoch's entry is made of, added up over its batches."""
+
+    __slots__ = ("answers", "hits", "loss", "rows")
+
+    def __init__(self) -> None:
+        self.rows = self.hits = self.answers = 0
+        self.loss = 0.0
+
+    def add(self, config: Config, outputs: Array, targets: Targets, loss: float, rows: int) -> None:
+        self.rows += rows
+        self.loss += (loss - self.loss) * (rows / self.rows)  # the mean so far; exact for a single batch
+        if config.loss.classifies:
+            self.hits += config.loss.hits(outputs, targets)
+            self.answers += config.loss.answers(outputs)
+
+
+def _nonfinite(config: Config, backward: State, after: State) -> tuple[str, float] | None:
+    """The first tensor of a step, and its value, that makes an update spoil the state; None where all is well."""
+    assert backward.loss is not None
+    assert backward.gradients is not None
+    spoiled = (after.parameters, after.slots)
+    if isfinite(backward.loss) and all_finite(backward.gradients) and all(map(all_finite, spoiled)):
+        return None
+    network = config.network
+    next_values = ((f"{p.name}.next", p.view(after.parameters)) for p in network.parameters)
+    next_slots = (named for named in tensors.tensors(config, after) if ".state." in named[0])
+    return first_nonfinite(chain(tensors.tensors(config, backward), next_values, next_slots))
+
+
+def _stopped(
+    reason: Literal["epochs", "cancelled", "nonfinite"],
+    state: State,
+    tensor: str | None = None,
+    actual: float | None = None,
+) -> Stopped:
+    return {
+        "reason": reason, "epoch": state.epochs, "step": state.steps,
+        "tensor": tensor, "threshold": None, "actual": actual,
+    }  # fmt: skip

@@ -1,0 +1,1 @@
+"""Sessions and tensors written out for other programs."""

@@ -1,0 +1,1 @@
+"""Sessions: how they are kept, versioned, limited and expired. No HTTP."""

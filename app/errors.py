@@ -12,8 +12,8 @@ GradstepError
  ├─ RevisionMismatch
  └─ Full
 
-They know nothing of HTTP: `app.api.problems` gives each its status. `slug` names the kind for ever, `title` says it
-in words, `detail` says what happened this time, and `extra` holds the members that go with it.
+They know nothing of HTTP: `app.api.problems` gives each its status. `slug` names the kind for ever, `title`
+says it in words, `detail` says what happened this time, and `extra` holds the members that go with it.
 """
 
 from collections.abc import Sequence
@@ -114,7 +114,7 @@ class RevisionMismatch(GradstepError):
 
 
 class Full(GradstepError):
-    """No room for this at the moment: too many sessions, bytes or queued work. Try again in `retry_after` seconds."""
+    """No room for this now: too many sessions, bytes or queued work. Try again in `retry_after` seconds."""
 
     slug = "server-full"
     title = "Server full"

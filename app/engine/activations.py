@@ -11,7 +11,6 @@ from pydantic import Field
 
 from app.engine.arrays import LayerArrays
 from app.engine.expressions import (
-    Call,
     Cases,
     Compare,
     Equation,
@@ -216,9 +215,7 @@ class Softplus(Activation):
     beta: float = Field(1.0, gt=0)
     threshold: float = 20.0
     formula = Equation(a, Cases(((z, Compare(_beta * z, ">", _threshold)),), log(1 + exp(_beta * z)) / _beta))
-    derivative = Equation(
-        da_dz, Cases(((1, Compare(_beta * z, ">", _threshold)),), 1 / (1 + exp(-_beta * z)))
-    )
+    derivative = Equation(da_dz, Cases(((1, Compare(_beta * z, ">", _threshold)),), 1 / (1 + exp(-_beta * z))))
 
     def forward(self, layer: LayerArrays) -> None:
         np.multiply(layer.z, self.beta, layer.t)
@@ -246,7 +243,7 @@ class Softmax(Activation):
     type: Literal["softmax"] = "softmax"
     elementwise: ClassVar[bool] = False
     formula = Equation(_a_j, exp(_j) / Sum(exp(_k), "k"))
-    derivative = Equation(Partial(_a_j, _k), _a_j * (Symbol("delta", sub="jk") - _a_k))
+    derivative = Equation(Partial(_a_j, _k), _a_j * (Symbol("delta", sub="j,k") - _a_k))
 
     def forward(self, layer: LayerArrays) -> None:
         np.subtract(layer.z, layer.z.max(axis=1, keepdims=True), layer.t)

@@ -5,6 +5,8 @@ Work is counted in units of about a nanosecond on one core: a multiply-add is on
 meant to be right within a factor of a few, and never to be far too low.
 """
 
+from itertools import pairwise
+
 from app.engine.network import Config, Network
 from app.engine.training import Plan, steps_of
 
@@ -27,7 +29,7 @@ def parameter_count(network: Network) -> int:
 def forward_work(config: Config, n: int) -> int:
     """A forward pass over n samples."""
     sizes = config.network.sizes
-    products = sum(inputs * units for inputs, units in zip(sizes, sizes[1:], strict=False))
+    products = sum(inputs * units for inputs, units in pairwise(sizes))
     return n * (products + _ENTRY * sum(sizes[1:])) + _LAYER * len(config.network.layers)
 
 

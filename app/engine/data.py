@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from app.engine import random
 from app.engine.layers import Matrix
 from app.engine.losses import Loss, Targets
-from app.engine.spec import Array, Spec
+from app.engine.spec import Array, Spec, read_only
 from app.errors import FieldError, InvalidInput
 
 if TYPE_CHECKING:
@@ -96,9 +96,7 @@ def build_data(config: "Config", spec: Inline, pointer: str = "/data") -> Data:
         return Data(rows)
     count = max(1, round(len(rows) * spec.test_fraction))
     if count >= len(rows):
-        raise InvalidInput(
-            [FieldError(f"{pointer}/test_fraction", f"leaves none of {len(rows)} rows to train on")]
-        )
+        raise InvalidInput([FieldError(f"{pointer}/test_fraction", f"leaves none of {len(rows)} rows to train on")])
     order = random.permutation(config.seed, random.Purpose.SPLIT, 0, len(rows))
     test, train = np.sort(order[:count]), np.sort(order[count:])
     return Data(_freeze(rows.take(train)), _freeze(rows.take(test)))
@@ -118,9 +116,7 @@ def build_targets(config: "Config", targets: Sequence[Any], n: int, pointer: str
     """Targets of n samples as the loss takes them, read-only: (n, units), or (n,) class indices."""
     pointer = f"{pointer}/targets"
     if len(targets) != n:
-        raise InvalidInput(
-            [FieldError(pointer, f"got {len(targets)} targets for {n} rows of inputs; takes as many")]
-        )
+        raise InvalidInput([FieldError(pointer, f"got {len(targets)} targets for {n} rows of inputs; takes as many")])
     units, kind = config.network.layers[-1].units, config.loss.targets
     by_class = isinstance(targets[0], int)
     if by_class and kind in ("classes", "classes_or_probabilities"):
@@ -128,7 +124,7 @@ def build_targets(config: "Config", targets: Sequence[Any], n: int, pointer: str
             index = next(i for i, target in enumerate(targets) if target >= units)
             detail = f"got class {targets[index]}; takes 0 to {units - 1}, one for each output"
             raise InvalidInput([FieldError(f"{pointer}/{index}", detail)])
-        return _read_only(np.array(targets, dtype=np.int64))
+        return read_only(np.array(targets, dtype=np.int64))
     if by_class or kind == "classes":
         takes = "a flat list of class indices" if kind == "classes" else f"rows of {units} numbers"
         raise InvalidInput([FieldError(pointer, f"the loss {config.loss.type_name()} takes {takes}")])
@@ -156,15 +152,13 @@ def _check_probabilities(loss: Loss, targets: Array, pointer: str) -> None:
 def _matrix(rows: Sequence[Sequence[float]], width: int, dtype: str, pointer: str) -> Array:
     for index, row in enumerate(rows):
         if not isinstance(row, (list, tuple)):
-            raise InvalidInput(
-                [FieldError(f"{pointer}/{index}", f"got a number; takes a row of {width} numbers")]
-            )
+            raise InvalidInput([FieldError(f"{pointer}/{index}", f"got a number; takes a row of {width} numbers")])
         if len(row) != width:
             detail = f"got a row of {len(row)} numbers; takes {width}"
             raise InvalidInput([FieldError(f"{pointer}/{index}", detail)])
     out = np.array(rows, dtype=dtype)
     check_finite(out, pointer)
-    return _read_only(out)
+    return read_only(out)
 
 
 def check_finite(array: Array, pointer: str) -> None:
@@ -173,10 +167,5 @@ def check_finite(array: Array, pointer: str) -> None:
         raise InvalidInput([FieldError(pointer, f"has a number that is too large for {array.dtype}")])
 
 
-def _read_only(array: Any) -> Any:
-    array.setflags(write=False)
-    return array
-
-
 def _freeze(rows: Rows) -> Rows:
-    return Rows(_read_only(rows.inputs), _read_only(rows.targets))
+    return Rows(read_only(rows.inputs), read_only(rows.targets))

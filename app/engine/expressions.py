@@ -409,11 +409,7 @@ class _Writer:
                 )
             case Call(function, args):
                 inside = self.comma.join(map(self.write, args))
-                return (
-                    self.calls[function] % inside
-                    if function in self.calls
-                    else self.call % (function, inside)
-                )
+                return self.calls[function] % inside if function in self.calls else self.call % (function, inside)
             case Sum(body, index, upper):
                 return self.sum % (self.bounds(index, upper), self.write(body, _PRODUCT))
             case Cases(branches, otherwise):
@@ -540,10 +536,7 @@ class _MathML(_Writer):
         "sqrt": "<msqrt>%s</msqrt>",
     }
     case = "<mtr><mtd>%s</mtd><mtd><mtext>if </mtext>%s</mtd></mtr>"
-    cases = (
-        "<mrow><mo>{</mo><mtable>%s"
-        "<mtr><mtd>%s</mtd><mtd><mtext>otherwise</mtext></mtd></mtr></mtable></mrow>"
-    )
+    cases = "<mrow><mo>{</mo><mtable>%s<mtr><mtd>%s</mtd><mtd><mtext>otherwise</mtext></mtd></mtr></mtable></mrow>"
     flat = False
 
     def number(self, figures: str) -> str:

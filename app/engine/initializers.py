@@ -167,15 +167,7 @@ class Zeros(Initializer):
 
 
 AnyInitializer = Annotated[
-    Default
-    | XavierUniform
-    | XavierNormal
-    | KaimingUniform
-    | KaimingNormal
-    | Uniform
-    | Normal
-    | Constant
-    | Zeros,
+    Default | XavierUniform | XavierNormal | KaimingUniform | KaimingNormal | Uniform | Normal | Constant | Zeros,
     Field(discriminator="type"),
     BareName(),
 ]

@@ -5,7 +5,7 @@ activation. Formulas, options and reductions are PyTorch's, but for `half_square
 network answers (n, units) and t what it should have answered.
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from app.engine.expressions import (
 )
 from app.engine.spec import Array, BareName, Spec
 
-Targets = NDArray[np.generic]
+Targets = NDArray[Any]
 Kind = Literal["values", "probabilities", "classes", "classes_or_probabilities"]
 
 L, y, t, n, m = Symbol("L"), Symbol("y"), Symbol("t"), Symbol("n"), Symbol("m")
@@ -128,9 +128,7 @@ class Huber(Loss):
 
     type: Literal["huber"] = "huber"
     delta: float = Field(1.0, gt=0)
-    formula = Equation(
-        L, Sum(Cases((((y - t) ** 2 / 2, _near),), _delta * (abs_(y - t) - _delta / 2)), "i") / m
-    )
+    formula = Equation(L, Sum(Cases((((y - t) ** 2 / 2, _near),), _delta * (abs_(y - t) - _delta / 2)), "i") / m)
     derivative = Equation(_dL_dy, Cases((((y - t) / m, _near),), _delta * sign(y - t) / m))
 
     def total(self, y: Array, targets: Targets, scratch: Array) -> float:
@@ -229,11 +227,8 @@ class CrossEntropy(Loss):
 
     def total(self, y: Array, targets: Targets, scratch: Array) -> float:
         log_p = _log_softmax(y)
-        if targets.ndim == 1:
-            total = log_p[np.arange(len(y)), targets].sum()
-        else:
-            total = (targets * log_p).sum()
-        return -float(total)
+        picked = log_p[np.arange(len(y)), targets] if targets.ndim == 1 else targets * log_p
+        return -float(picked.sum())
 
     def gradient(self, y: Array, targets: Targets, scale: Array, dL_da: Array, scratch: Array) -> None:
         np.exp(_log_softmax(y), scratch)

@@ -15,7 +15,7 @@ them run it on fresh memory, so that no state ever changes; a training runs it o
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal, NotRequired, TypedDict
+from typing import Any, Literal
 
 import numpy as np
 from numpy import add
@@ -24,8 +24,8 @@ from app.engine.arrays import LayerArrays
 from app.engine.data import Rows
 from app.engine.losses import Targets
 from app.engine.network import Config
-from app.engine.spec import Array
-from app.engine.state import State, read_only
+from app.engine.spec import Array, read_only
+from app.engine.state import State
 from app.errors import FieldError, InvalidInput, WrongPhase
 
 Using = Literal["forward", "current"]
@@ -48,7 +48,7 @@ class Work:
     ) -> None:
         network = config.network
         self.function = config.loss
-        self.targets = targets
+        self.targets: Any = targets
         self.scale = config.loss.scale(len(inputs), network.sizes[-1])
         self.scale_array = np.array(self.scale, config.dtype)
         self.layers: list[LayerArrays] = []
@@ -187,9 +187,7 @@ class Norm:
 
     def __init__(self, config: Config, gradients: Array) -> None:
         chosen = [i for i, parameter in enumerate(config.network.parameters) if parameter.trainable]
-        self.pieces = [
-            gradients[piece] for _, piece in _pieces(config, chosen, [0] * len(config.network.parameters))
-        ]
+        self.pieces = [gradients[piece] for _, piece in _pieces(config, chosen, [0] * len(config.network.parameters))]
 
     def __call__(self) -> float:
         """The norm; its sum of squares is scaled where it would overflow or vanish."""
@@ -264,9 +262,7 @@ def backward(config: Config, state: State, until: str | None = None, using: Usin
     assert state.inputs is not None
     assert state.forward is not None
     if state.targets is None:
-        raise WrongPhase(
-            "the last forward pass had no targets, so there is no loss to go back from", "forward"
-        )
+        raise WrongPhase("the last forward pass had no targets, so there is no loss to go back from", "forward")
     anew = state.backwarded in (0, count)
     done = 0 if anew else state.backwarded
     if first >= count - done:
@@ -328,9 +324,7 @@ def to_update(config: Config, state: State, names: Sequence[str] | None = None) 
     if names is not None:
         _check_names(config, names)
     if state.phase != "backward":
-        needs = (
-            "backward" if state.phase == "forward" and state.forwarded == len(network.layers) else "forward"
-        )
+        needs = "backward" if state.phase == "forward" and state.forwarded == len(network.layers) else "forward"
         raise WrongPhase("there are no gradients to step from", needs)
     for name in names or ():
         if not network.parameters[network.by_name[name]].trainable:
@@ -373,20 +367,13 @@ def predict(config: Config, parameters: Array, inputs: Array) -> Work:
     return work
 
 
-class Evaluation(TypedDict):
-    """How well a network does on the rows set aside for testing."""
-
-    test_loss: float
-    test_accuracy: NotRequired[float]
-
-
-def evaluate(config: Config, parameters: Array, rows: Rows) -> Evaluation:
+def evaluate(config: Config, parameters: Array, rows: Rows) -> tuple[float, float | None]:
     """The loss over rows, and for the losses that classify the share of right answers."""
     work = predict(config, parameters, rows.inputs)
     work.targets = rows.targets
-    outputs, loss = work.outputs, config.loss
+    loss = config.loss
     with np.errstate(all="ignore"):
-        result: Evaluation = {"test_loss": work.loss()}
-    if loss.classifies:
-        result["test_accuracy"] = loss.hits(outputs, rows.targets) / loss.answers(outputs)
-    return result
+        value = work.loss()
+    if not loss.classifies:
+        return value, None
+    return value, loss.hits(work.outputs, rows.targets) / loss.answers(work.outputs)

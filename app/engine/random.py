@@ -32,13 +32,14 @@ def raw(seed: int, purpose: Purpose, index: int, count: int) -> NDArray[np.uint6
 
 def uniform(seed: int, purpose: Purpose, index: int, count: int) -> NDArray[np.float64]:
     """`count` numbers from [0, 1), multiples of 2⁻⁵³."""
-    return (raw(seed, purpose, index, count) >> np.uint64(11)) * 2.0**-53
+    return (raw(seed, purpose, index, count) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def normal(seed: int, purpose: Purpose, index: int, count: int) -> NDArray[np.float64]:
     """`count` numbers of mean 0 and standard deviation 1, by inverting the normal distribution function."""
     inverse = NormalDist().inv_cdf
-    out = ((raw(seed, purpose, index, count) >> np.uint64(12)) + 0.5) * 2.0**-52  # never 0 or 1
+    words = raw(seed, purpose, index, count) >> np.uint64(12)
+    out = (words.astype(np.float64) + 0.5) * 2.0**-52  # never 0 or 1
     for start in range(0, count, _BLOCK):
         out[start : start + _BLOCK] = [inverse(p) for p in out[start : start + _BLOCK].tolist()]
     return out

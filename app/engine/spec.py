@@ -5,7 +5,7 @@ are its options, and whose methods compute. The request schema, the catalogue, t
 come from it, so that a new activation, loss or optimizer is one class, and its name in the union below it.
 """
 
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,13 @@ from pydantic_core import core_schema
 from app.engine.expressions import Equation
 
 Array = NDArray[np.floating[Any]]
+AnyArray = TypeVar("AnyArray", bound=NDArray[Any])
+
+
+def read_only(array: AnyArray) -> AnyArray:
+    """The same array, that nothing can write to any more."""
+    array.setflags(write=False)
+    return array
 
 
 class Spec(BaseModel):
@@ -41,9 +48,7 @@ def kinds(union: Any) -> tuple[type[Spec], ...]:
 class BareName:
     """Lets a bare name stand for the object with that `type` and no options: `"sgd"` for `{"type": "sgd"}`."""
 
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> core_schema.CoreSchema:
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         """Turn a string into the object before the union looks at its tag."""
         return core_schema.no_info_before_validator_function(
             lambda value: {"type": value} if isinstance(value, str) else value, handler(source)

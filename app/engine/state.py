@@ -5,14 +5,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from app.engine import random
 from app.engine.data import check_finite
 from app.engine.initializers import Initializer
 from app.engine.losses import Targets
 from app.engine.network import Config, Parameter
 from app.engine.optimizers import Optimizer
 from app.engine.random import Purpose
-from app.engine.spec import Array
+from app.engine.spec import Array, read_only
 from app.errors import FieldError, InvalidInput
 
 Phase = Literal["ready", "forward", "backward"]
@@ -136,9 +135,3 @@ def _check_shape(given: list[Any], shape: tuple[int, ...], pointer: str) -> None
     for index, row in enumerate(given):
         if len(shape) == 2:
             _check_shape(row, shape[1:], f"{pointer}/{index}")
-
-
-def read_only(array: Any) -> Any:
-    """The same array, that nothing can write to any more."""
-    array.setflags(write=False)
-    return array

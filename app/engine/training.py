@@ -7,7 +7,7 @@ more step.
 """
 
 import math
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from itertools import chain
 from math import isfinite
@@ -17,16 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.engine import passes, random, tensors
-from app.engine.data import Data, Rows
+from app.engine.data import Data
 from app.engine.losses import Targets
 from app.engine.network import Config
 from app.engine.passes import Norm, Update, Work
-from app.engine.spec import Array
-from app.engine.state import State, read_only
+from app.engine.spec import Array, read_only
+from app.engine.state import State
 from app.engine.tensors import all_finite, first_nonfinite
 
 CHUNK_SECONDS = 0.005
 CHECKPOINT_STEPS = 64
+
+Reason = Literal["epochs", "cancelled", "nonfinite"]
 
 
 class Entry(TypedDict):
@@ -54,7 +56,7 @@ class Stopped(TypedDict):
     For a condition, `tensor` names what met it (null for the loss), `threshold` is its bound, `actual` what was found.
     """
 
-    reason: Literal["epochs", "cancelled", "nonfinite"]
+    reason: Reason
     epoch: int
     step: int
     tensor: str | None
@@ -105,9 +107,7 @@ class _Training:
     `steps`, `epochs` and `position` say where the private memory stands, as the fields of `State` do.
     """
 
-    def __init__(
-        self, config: Config, state: State, data: Data, plan: Plan, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, config: Config, state: State, data: Data, plan: Plan, clock: Callable[[], float]) -> None:
         self.config, self.rows, self.test, self.plan = config, data.train, data.test, plan
         self.clock, self.started = clock, clock()
         self.batch_size = min(plan.batch_size or len(data.train), len(data.train))
@@ -134,11 +134,7 @@ class _Training:
             if (yield self._take_entries()):
                 reason = "cancelled"
                 break
-            if (
-                self.remaining > 1
-                and self.steps - self.state.steps >= CHECKPOINT_STEPS
-                and not self._step_by_passes()
-            ):
+            if self.remaining > 1 and self.steps - self.state.steps >= CHECKPOINT_STEPS and not self._step_by_passes():
                 return (yield from self._stop_before_nonfinite())
         if not self._step_by_passes():
             return (yield from self._stop_before_nonfinite())
@@ -219,12 +215,13 @@ class _Training:
         backward, after = self._pass(state)
         if _nonfinite(self.config, backward, after) is not None:
             return False
+        outputs = tensors.outputs(self.config, backward)
         assert backward.loss is not None
         assert backward.gradients is not None
+        assert outputs is not None
         ended, stop = state.epochs + 1, min(self.position + self.batch_size, len(self.rows))
         reported = ended % self.plan.report_every == 0 or ended == self.last_epoch
         if reported:
-            outputs = tensors.outputs(self.config, backward)
             self.sums.add(self.config, outputs, backward.targets, backward.loss, stop - self.position)
         self.state = after
         self.parameters[...], self.slots[...] = after.parameters, after.slots
@@ -290,7 +287,10 @@ class _Training:
         if sums.answers:
             entry["accuracy"] = sums.hits / sums.answers
         if self.test is not None:
-            entry.update(passes.evaluate(self.config, self.parameters, self.test))
+            loss, accuracy = passes.evaluate(self.config, self.parameters, self.test)
+            entry["test_loss"] = loss
+            if accuracy is not None:
+                entry["test_accuracy"] = accuracy
         self.entries.append(entry)
 
     def _take_entries(self) -> list[Entry]:
@@ -316,7 +316,7 @@ class _Sums:
 
 
 def _nonfinite(config: Config, backward: State, after: State) -> tuple[str, float] | None:
-    """The first tensor of a step, and its value, that makes an update spoil the state; None where all is well."""
+    """The first tensor, and its value, for which a step must not be taken; None where all is well."""
     assert backward.loss is not None
     assert backward.gradients is not None
     spoiled = (after.parameters, after.slots)

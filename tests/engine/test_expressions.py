@@ -55,11 +55,7 @@ alpha = Symbol("alpha")
 n_in = Symbol("n", sub="in")
 z_i, z_j, a_i, y_i = Symbol("z", sub="i"), Symbol("z", sub="j"), Symbol("a", sub="i"), Symbol("y", sub="i")
 z21 = Symbol("z", sup="2", sub="1")
-weighted = (
-    Number(0.15, "w[0]") * Number(0.05, "x[0]")
-    + Number(-0.2, "w[1]") * Number(0.1, "x[1]")
-    + Number(-0.35, "b")
-)
+weighted = Number(0.15, "w[0]") * Number(0.05, "x[0]") + Number(-0.2, "w[1]") * Number(0.1, "x[1]") + Number(-0.35, "b")
 
 
 @pytest.mark.parametrize(

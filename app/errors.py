@@ -19,6 +19,9 @@ says it in words, `detail` says what happened this time, and `extra` holds the m
 from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
 
 class GradstepError(Exception):
     """A refusal with a reason. Nothing has been changed where one is raised."""
@@ -61,7 +64,10 @@ class RevisionGone(GradstepError):
 
 
 class FieldError(NamedTuple):
-    """What is wrong at one place of a request: a JSON pointer into its body, and what to do about it."""
+    """What is wrong at one place of a request, and what to do about it.
+
+    The place is a JSON pointer into the body, or `?name` for a query parameter or a header.
+    """
 
     pointer: str
     detail: str
@@ -122,3 +128,75 @@ class Full(GradstepError):
     def __init__(self, detail: str, *, retry_after: int, **extra: Any) -> None:
         super().__init__(detail, **extra)
         self.retry_after = retry_after
+
+
+MAX_FIELD_ERRORS = 20
+
+
+def field_errors(error: ValidationError, value: Any, pointer: str = "") -> list[FieldError]:
+    """What pydantic found wrong with a JSON value, the first 20 places, without repeating what was sent.
+
+    `pointer` is where the value lies in the body.
+    """
+    details = error.errors(include_url=False, include_context=True, include_input=True)
+    return [FieldError(pointer + _pointer(detail, value), _describe(detail)) for detail in details[:MAX_FIELD_ERRORS]]
+
+
+def _pointer(detail: ErrorDetails, value: Any) -> str:
+    """A JSON pointer to the place; pydantic's location also names the members of unions, which are no places."""
+    pointer = ""
+    for position, key in enumerate(detail["loc"], 1):
+        inside = (isinstance(value, dict) and key in value) or (
+            isinstance(value, list) and isinstance(key, int) and key < len(value)
+        )
+        if inside:
+            value = value[key]
+        elif position < len(detail["loc"]) or detail["type"] != "missing":
+            continue
+        pointer += "/" + str(key).replace("~", "~0").replace("/", "~1")
+    return pointer
+
+
+_TAKES = {
+    "missing": "is needed",
+    "extra_forbidden": "no field has this name here",
+    "dict_type": "takes an object",
+    "model_type": "takes an object",
+    "model_attributes_type": "takes an object",
+    "list_type": "takes a list",
+    "tuple_type": "takes a list",
+    "int_type": "takes a whole number",
+    "float_type": "takes a number",
+    "string_type": "takes a string",
+    "bool_type": "takes true or false",
+    "finite_number": "takes a finite number",
+}
+
+
+def _describe(detail: ErrorDetails) -> str:
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind in ("missing", "extra_forbidden"):
+        return _TAKES[kind]
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        names = context.get("expected_tags", "several")
+        return f"got {_got(detail['input'])}; takes the name, or the type in an object, of one of {names}"
+    if kind in _TAKES:
+        return f"got {_got(detail['input'])}; {_TAKES[kind]}"
+    message = detail["msg"]
+    for prefix in ("Input should be ", "String should ", "List should ", "Tuple should ", "Value error, "):
+        if message.startswith(prefix):
+            return f"got {_got(detail['input'])}; should {message.removeprefix(prefix).removeprefix('should ')}"
+    return message
+
+
+def _got(value: Any) -> str:
+    """A value in words: its kind and size, never itself unless it is a short number."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, (int, float)):
+        return text if len(text := repr(value)) <= 24 else "a long number"
+    if isinstance(value, str):
+        return f"a string of {len(value)} characters"
+    if isinstance(value, (list, tuple)):
+        return f"a list of {len(value)}"
+    return "an object"

@@ -106,7 +106,7 @@ class ReLU(Activation):
     derivative = Equation(da_dz, Cases(((1, above_zero),), 0))
 
     def forward(self, layer: LayerArrays) -> None:
-        np.maximum(layer.z, 0, layer.a)
+        np.maximum(layer.z, 0, out=layer.a)
 
     def slope(self, layer: LayerArrays) -> None:
         np.greater(layer.z, 0, layer.da_dz)
@@ -138,13 +138,13 @@ class ELU(Activation):
     derivative = Equation(da_dz, Cases(((1, above_zero),), Symbol("alpha") * exp(z)))
 
     def forward(self, layer: LayerArrays) -> None:
-        np.minimum(layer.z, 0, layer.t)
+        np.minimum(layer.z, 0, out=layer.t)
         np.expm1(layer.t, layer.a)
         np.multiply(layer.a, self.alpha, layer.a)
         np.copyto(layer.a, layer.z, where=layer.z > 0)
 
     def slope(self, layer: LayerArrays) -> None:
-        np.minimum(layer.z, 0, layer.t)
+        np.minimum(layer.z, 0, out=layer.t)
         np.exp(layer.t, layer.da_dz)
         np.multiply(layer.da_dz, self.alpha, layer.da_dz)
         np.copyto(layer.da_dz, 1, where=layer.z > 0)

@@ -1,13 +1,12 @@
 """What an operation would cost, worked out from sizes alone, before any memory is taken.
 
 Work is counted in units of about a nanosecond on one core: a multiply-add is one, an entry through an activation is
-`_ENTRY`, and each layer of each pass is `_LAYER` for the calls that it takes however small it is. The estimates are
-meant to be right within a factor of a few, and never to be far too low.
+`_ENTRY`, and each layer of each pass is `_LAYER` for the calls that it takes however small it is. Memory is what there
+is while an operation is at work, with the state before it and the one after it both there. The estimates are meant to
+be right within a factor of a few, and never to be far too low.
 """
 
-from itertools import pairwise
-
-from app.engine.network import Config, Network
+from app.engine.network import Config
 from app.engine.training import Plan, steps_of
 
 _ENTRY = 20
@@ -16,21 +15,10 @@ _SESSION_BYTES = 4_000
 _LAYER_BYTES = 6_000
 
 
-def parameter_count(network: Network) -> int:
-    """Weights and biases, without laying them out."""
-    sizes = network.sizes
-    biases = {"per_unit": 1, "shared": 0, "none": 0}
-    return sum(
-        units * inputs + biases[layer.bias] * units + (layer.bias == "shared")
-        for inputs, units, layer in zip(sizes, sizes[1:], network.layers, strict=False)
-    )
-
-
 def forward_work(config: Config, n: int) -> int:
     """A forward pass over n samples."""
-    sizes = config.network.sizes
-    products = sum(inputs * units for inputs, units in pairwise(sizes))
-    return n * (products + _ENTRY * sum(sizes[1:])) + _LAYER * len(config.network.layers)
+    network = config.network
+    return n * (network.products + _ENTRY * network.unit_count) + _LAYER * len(network.layers)
 
 
 def backward_work(config: Config, n: int) -> int:
@@ -40,29 +28,35 @@ def backward_work(config: Config, n: int) -> int:
 
 def update_work(config: Config) -> int:
     """An update of all parameters."""
-    return _ENTRY * parameter_count(config.network) + _LAYER
+    return _ENTRY * config.network.parameter_count + _LAYER
 
 
 def training_work(config: Config, plan: Plan, n: int, test_n: int) -> int:
-    """A whole training over n rows, with test rows at each report."""
+    """A whole training over n rows, with `test_n` more at each report."""
     batch = min(plan.batch_size or n, n)
     step = forward_work(config, batch) + backward_work(config, batch) + update_work(config)
     reports = plan.epochs // plan.report_every + 1
     return steps_of(plan, n) * step + (reports * forward_work(config, test_n) if test_n else 0)
 
 
-def forward_bytes(config: Config, n: int) -> int:
-    """What a forward pass over n samples holds: every z and a, and as much scratch."""
-    return _item(config) * n * (4 * sum(config.network.sizes[1:]) + config.network.sizes[0])
+def predict_bytes(config: Config, n: int) -> int:
+    """A forward pass over n samples that leaves no state: their inputs, every z and a, and as much scratch."""
+    return _item(config) * n * (4 * config.network.unit_count + config.network.inputs)
 
 
-def state_bytes(config: Config, n: int, data_n: int = 0) -> int:
-    """The most that a session comes to with a batch of n samples, its parameters in every form, and `data_n` rows."""
-    sizes = config.network.sizes
-    vectors = 3 + len(config.optimizer.slot_names())  # now, as the pass used them, gradients; slots
-    numbers = vectors * parameter_count(config.network) + n * (5 * sum(sizes[1:]) + sizes[0] + sizes[-1])
-    rows = data_n * (sizes[0] + sizes[-1])
-    return _item(config) * (numbers + rows) + _LAYER_BYTES * len(config.network.layers) + _SESSION_BYTES
+def state_bytes(config: Config, n: int, rows: int = 0) -> int:
+    """A session with a trace over n samples and `rows` of data, while it goes on to the next such state."""
+    network = config.network
+    vectors = 4 + 2 * len(config.optimizer.slot_names())  # before, used, after, gradients; slots before and after
+    numbers = vectors * network.parameter_count + n * (9 * network.unit_count + network.inputs + network.sizes[-1])
+    numbers += rows * (network.inputs + network.sizes[-1])
+    return _item(config) * numbers + _LAYER_BYTES * len(network.layers) + _SESSION_BYTES
+
+
+def training_bytes(config: Config, plan: Plan, n: int, test_n: int) -> int:
+    """A session that trains over n rows: its states, and as much again for the private memory that runs ahead."""
+    batch = min(plan.batch_size or n, n)
+    return 2 * state_bytes(config, batch) + state_bytes(config, 0, n + test_n) + predict_bytes(config, test_n)
 
 
 def _item(config: Config) -> int:

@@ -17,7 +17,7 @@ from app.errors import FieldError, InvalidInput
 if TYPE_CHECKING:
     from app.engine.network import Config
 
-Classes = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+Classes = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1, fail_fast=True)]
 
 
 def _form(value: Any) -> str:

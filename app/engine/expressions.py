@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from itertools import count, pairwise
-from typing import ClassVar, Literal, TypeAlias, TypedDict
+from typing import ClassVar, Literal, TypeAlias
+
+from typing_extensions import TypedDict
 
 Function = Literal[
     "exp", "log", "log1p", "expm1", "tanh", "sqrt", "erf", "cos", "abs", "max", "min", "sign"

@@ -12,8 +12,9 @@ MAX_UNITS = 2**31 - 1
 LayerName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
 Units = Annotated[int, Field(ge=1, le=MAX_UNITS)]
 
-Vector = Annotated[list[float], Field(min_length=1)]
-Matrix = Annotated[list[Vector], Field(min_length=1)]
+# The first wrong entry is enough: a million of them would take long to report.
+Vector = Annotated[list[float], Field(min_length=1, fail_fast=True)]
+Matrix = Annotated[list[Vector], Field(min_length=1, fail_fast=True)]
 
 
 def _form(value: Any) -> str:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -73,7 +74,7 @@ class Network(Spec):
     """Layers in a row; each one's outputs are the next one's inputs."""
 
     inputs: Units
-    layers: Annotated[tuple[AnyLayer, ...], Field(min_length=1, max_length=MAX_LAYERS, strict=False)]
+    layers: Annotated[tuple[AnyLayer, ...], Field(min_length=1, max_length=MAX_LAYERS, strict=False, fail_fast=True)]
 
     @field_validator("layers")
     @classmethod
@@ -143,6 +144,16 @@ class Network(Spec):
         return self.parameters[-1].stop
 
     @cached_property
+    def products(self) -> int:
+        """The multiply-adds of one sample's forward pass."""
+        return sum(inputs * units for inputs, units in pairwise(self.sizes))
+
+    @cached_property
+    def unit_count(self) -> int:
+        """The units of all layers together."""
+        return sum(self.sizes[1:])
+
+    @cached_property
     def _layouts(self) -> "dict[int, Layout]":
         return {}
 
@@ -154,10 +165,6 @@ class Network(Spec):
                 self._layouts.clear()
             layout = self._layouts[n] = _lay_out(self, n)
         return layout
-
-    def layer_index(self, name: str) -> int:
-        """The position of the layer of this name; ValueError where there is none."""
-        return self.names.index(name)
 
 
 def _lay_out(network: Network, n: int) -> Layout:

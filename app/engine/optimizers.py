@@ -142,7 +142,7 @@ class Adam(Optimizer):
         scratch *= 1 - beta2
         square += scratch
         if self.amsgrad:
-            square = np.maximum(slots[2], square, slots[2])
+            square = np.maximum(slots[2], square, out=slots[2])
         np.sqrt(square, scratch)
         scratch /= math.sqrt(1 - beta2**t)
         scratch += self.eps

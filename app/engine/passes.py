@@ -13,6 +13,7 @@ them run it on fresh memory, so that no state ever changes; a training runs it o
 """
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -190,7 +191,7 @@ class Norm:
         self.pieces = [gradients[piece] for _, piece in _pieces(config, chosen, [0] * len(config.network.parameters))]
 
     def __call__(self) -> float:
-        """The norm; its sum of squares is scaled where it would overflow or vanish."""
+        """The norm, finite where the gradients are; its sum of squares is scaled where it would overflow or vanish."""
         total = 0.0
         for piece in self.pieces:
             total += float(piece.dot(piece))
@@ -200,7 +201,7 @@ class Norm:
         if largest == 0 or not math.isfinite(largest):
             return largest
         scaled = [(piece / largest).astype(np.float64) for piece in self.pieces]
-        return largest * math.sqrt(sum(float(piece.dot(piece)) for piece in scaled))
+        return min(largest * math.sqrt(sum(float(piece.dot(piece)) for piece in scaled)), sys.float_info.max)
 
 
 def begin(state: State, inputs: Array, targets: Targets | None, *, own_rows: bool) -> State:
@@ -209,6 +210,22 @@ def begin(state: State, inputs: Array, targets: Targets | None, *, own_rows: boo
         state, used=state.parameters, gradients=None, forward=None, backward=None, inputs=inputs, targets=targets,
         own_rows=own_rows, forwarded=0, backwarded=0, stepped=frozenset(), phase="forward", loss=None,
     )  # fmt: skip
+
+
+def forward_under_way(config: Config, state: State) -> bool:
+    """Whether `forward` goes on with a pass; otherwise `begin` comes first."""
+    return state.phase == "forward" and state.forwarded < len(config.network.layers)
+
+
+def check_forward(config: Config, state: State, until: str | None = None) -> int:
+    """How far `forward` will come: the number of layers passed after it. Raises what it raises."""
+    network = config.network
+    stop = len(network.layers) if until is None else layer_index(config, until) + 1
+    if not forward_under_way(config, state):
+        raise WrongPhase("no forward pass is under way")
+    if stop <= state.forwarded:
+        raise WrongPhase(f"the forward pass has already passed the layer {network.names[stop - 1]}")
+    return stop
 
 
 def forward(config: Config, state: State, until: str | None = None) -> State:
@@ -221,12 +238,8 @@ def forward(config: Config, state: State, until: str | None = None) -> State:
         WrongPhase: it is already passed, or no pass is under way.
     """
     network = config.network
-    count = len(network.layers)
-    stop = count if until is None else layer_index(config, until) + 1
-    if state.phase != "forward" or state.inputs is None:
-        raise WrongPhase("no forward pass is under way", "forward")
-    if stop <= state.forwarded:
-        raise WrongPhase(f"the forward pass has already passed the layer {network.names[stop - 1]}")
+    stop = check_forward(config, state, until)
+    assert state.inputs is not None
     if state.forward is None:
         vector = np.zeros(network.layout(len(state.inputs)).forward_size, config.dtype)
     else:
@@ -239,9 +252,24 @@ def forward(config: Config, state: State, until: str | None = None) -> State:
     loss = None
     with np.errstate(all="ignore"):
         work.forward(state.forwarded, stop)
-        if stop == count and state.targets is not None:
+        if stop == len(network.layers) and state.targets is not None:
             loss = work.loss()
     return replace(state, used=used, forward=read_only(vector), forwarded=stop, loss=loss)
+
+
+def check_backward(config: Config, state: State, until: str | None = None) -> range:
+    """The layers that `backward` will go over. Raises what it raises."""
+    network = config.network
+    count = len(network.layers)
+    first = 0 if until is None else layer_index(config, until)
+    if state.phase == "ready" or state.forwarded < count:
+        raise WrongPhase("a backward pass needs a complete forward pass before it", "forward")
+    if state.targets is None:
+        raise WrongPhase("the last forward pass had no targets, so there is no loss to go back from", "forward")
+    stop = count if state.backwarded == count else count - state.backwarded
+    if first >= stop:
+        raise WrongPhase(f"the backward pass has already passed the layer {network.names[first]}")
+    return range(first, stop)
 
 
 def backward(config: Config, state: State, until: str | None = None, using: Using = "forward") -> State:
@@ -256,17 +284,10 @@ def backward(config: Config, state: State, until: str | None = None, using: Usin
     """
     network = config.network
     count = len(network.layers)
-    first = 0 if until is None else layer_index(config, until)
-    if state.phase == "ready" or state.forwarded < count:
-        raise WrongPhase("a backward pass needs a complete forward pass before it", "forward")
+    layers = check_backward(config, state, until)
     assert state.inputs is not None
     assert state.forward is not None
-    if state.targets is None:
-        raise WrongPhase("the last forward pass had no targets, so there is no loss to go back from", "forward")
-    anew = state.backwarded in (0, count)
-    done = 0 if anew else state.backwarded
-    if first >= count - done:
-        raise WrongPhase(f"the backward pass has already passed the layer {network.names[first]}")
+    anew = layers.stop == count
     if anew or state.backward is None or state.gradients is None:
         vector = np.zeros(network.layout(len(state.inputs)).backward_size, config.dtype)
         gradients = np.zeros(network.parameter_count, config.dtype)
@@ -275,10 +296,10 @@ def backward(config: Config, state: State, until: str | None = None, using: Usin
     parameters = state.used if using == "forward" else state.parameters
     work = Work(config, parameters, state.inputs, state.targets, state.forward, vector, gradients)
     with np.errstate(all="ignore"):
-        work.backward(first, count - done)
+        work.backward(layers.start, layers.stop)
     return replace(
         state, phase="backward", backward=read_only(vector), gradients=read_only(gradients),
-        backwarded=count - first, stepped=frozenset() if anew else state.stepped,
+        backwarded=count - layers.start, stepped=frozenset() if anew else state.stepped,
     )  # fmt: skip
 
 

@@ -1,6 +1,8 @@
 """Where a training stands: what a debugger's "step" would do next, and what may be called now."""
 
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired
+
+from typing_extensions import TypedDict
 
 from app.engine.network import Config
 from app.engine.state import State

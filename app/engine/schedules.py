@@ -1,7 +1,7 @@
 """Learning-rate schedules: the factor on the learning rate, counted in optimizer steps, as `torch.optim.lr_scheduler`.
 
-Each may begin with a linear warm-up: `{"warmup": {"total_iters": 100}}` raises the rate from `start_factor` of it to all
-of it over so many steps, and the schedule counts from there (PyTorch's `SequentialLR` of a `LinearLR` and the rest).
+Each may begin with a linear warm-up: `{"warmup": {"total_iters": 100}}` raises the rate from `start_factor` of it to
+all of it over so many steps, and the schedule counts from there (PyTorch's `SequentialLR` of a `LinearLR` and it).
 """
 
 import math
@@ -79,7 +79,7 @@ _low, _period = Symbol("eta", sub="min"), Symbol("T", sub="max")
 
 
 class Cosine(Schedule):
-    """Half a cosine from the rate to `eta_min` in `T_max` steps, and back up beyond it (Loshchilov and Hutter, 2017)."""
+    """Half a cosine from the rate to `eta_min` in `T_max` steps, and back up beyond (Loshchilov and Hutter, 2017)."""
 
     type: Literal["cosine"] = "cosine"
     T_max: int = Field(ge=1)

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import core_schema
+from pydantic_core import PydanticCustomError, core_schema
 
 from app.engine.expressions import Equation
 
@@ -25,10 +25,25 @@ def read_only(array: AnyArray) -> AnyArray:
     return array
 
 
-class Spec(BaseModel):
-    """One named kind of something, with its options."""
+MAX_FIELDS = 50
+
+
+class Model(BaseModel):
+    """Values from outside: strict, frozen, finite, and with no fields but its own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_many_fields(cls, value: Any) -> Any:
+        """Unknown fields are reported one by one, which must not take long."""
+        if isinstance(value, dict) and len(value) > MAX_FIELDS:
+            raise PydanticCustomError("too_many_fields", "takes an object with no fields but its own")
+        return value
+
+
+class Spec(Model):
+    """One named kind of something, with its options."""
 
     formula: ClassVar[Equation | None] = None
     derivative: ClassVar[Equation | None] = None
@@ -41,8 +56,9 @@ class Spec(BaseModel):
 
 def kinds(union: Any) -> tuple[type[Spec], ...]:
     """The spec classes of an annotated union, in its order."""
-    members = get_args(get_args(union)[0]) or (get_args(union)[0],)
-    return tuple(get_args(member)[0] if get_args(member) else member for member in members)
+    inner = get_args(union)[0]
+    members: tuple[type[Spec], ...] = get_args(inner) or (inner,)
+    return members
 
 
 class BareName:

@@ -75,10 +75,6 @@ class State:
             own_rows=False, forwarded=0, backwarded=0, stepped=frozenset(), phase="ready", loss=None,
         )  # fmt: skip
 
-    def with_fresh_slots(self, config: Config) -> "State":
-        """The same state for an optimizer that has done nothing yet."""
-        return replace(self, slots=fresh_slots(config), updates=(0,) * len(config.network.parameters))
-
 
 def fresh_slots(config: Config) -> Array:
     """The optimizer's slots before the first update (slots, count), read-only."""
@@ -89,6 +85,19 @@ def fresh_slots(config: Config) -> Array:
         if initial := optimizer.initial(name):
             slot.fill(initial)
     return read_only(slots)
+
+
+def carry_slots(before: Config, after: Config, state: State) -> State:
+    """The state under a changed optimizer: the same type keeps the slots that it still has, another starts afresh."""
+    slots = fresh_slots(after)
+    old, new = before.optimizer.slot_names(), after.optimizer.slot_names()
+    if before.optimizer.type_name() != after.optimizer.type_name() or (new and not old):
+        return replace(state, slots=slots, updates=(0,) * len(after.network.parameters))
+    slots.setflags(write=True)
+    for index, name in enumerate(new):
+        if name in old:
+            slots[index] = state.slots[old.index(name)]
+    return replace(state, slots=read_only(slots))
 
 
 def initial_state(config: Config) -> State:

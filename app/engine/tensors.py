@@ -111,4 +111,5 @@ def first_nonfinite(named: Iterator[tuple[str, Array | Targets]]) -> tuple[str, 
 def all_finite(array: Array | Targets) -> bool:
     """Whether no entry is NaN or infinite; one dot product where that settles it."""
     flat = array.reshape(-1)
-    return bool(np.isfinite(flat.dot(flat))) or bool(np.isfinite(flat).all())
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(flat.dot(flat))) or bool(np.isfinite(flat).all())

@@ -11,10 +11,11 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from itertools import chain
 from math import isfinite
-from typing import Literal, NamedTuple, NotRequired, TypedDict
+from typing import Literal, NamedTuple, NotRequired
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import TypedDict
 
 from app.engine import passes, random, tensors
 from app.engine.data import Data
@@ -144,8 +145,9 @@ class _Training:
     def _run_in_place(self) -> bool:
         """Steps on the private memory for about a chunk of time, never the last; false where one is not finite.
 
-        Loss and norm are worked out where an entry or the clipping wants them, and for the chunk's last step: what is
-        not finite stays in the parameters or slots, except where the clipping holds it back.
+        The norm is worked out where an entry or the clipping wants it, and for the chunk's last step: what is not
+        finite stays in the parameters or slots, except where the clipping holds it back. The loss is always: it may be
+        infinite where its gradient is not.
         """
         optimizer, plan, clock = self.config.optimizer, self.plan, self.clock
         count, n, size, clips = (
@@ -174,17 +176,16 @@ class _Training:
                 self.steps += 1
                 self.remaining -= 1
                 self.position = stop
+                loss = work.loss()
+                if not isfinite(loss):
+                    return False
                 if reported:
-                    loss = work.loss()
-                    if not isfinite(loss):
-                        return False
                     self.sums.add(self.config, work.outputs, work.targets, loss, stop - start)
                 if stop == n:
                     self._end_epoch(reported, norm, rate)
                 if clock() > until:
                     break
-            values = (work.loss(), self.norm())
-            return all(map(isfinite, values)) and all_finite(self.parameters) and all_finite(self.slots)
+            return isfinite(self.norm()) and all_finite(self.parameters) and all_finite(self.slots)
 
     def _work(self, start: int, stop: int) -> Work:
         """The work for a batch on the private memory, its rows put in place."""
@@ -192,7 +193,7 @@ class _Training:
         whole = stop - start == len(self.rows) and not self.plan.shuffle
         if work is None:
             layout = self.config.network.layout(stop - start)
-            rows = self.rows if whole else self.rows.take(slice(0, stop - start))
+            rows = self.rows if whole else self.rows.take(np.arange(stop - start))  # a copy to write to
             work = self.works[stop - start] = Work(
                 self.config, self.parameters, rows.inputs, rows.targets,
                 np.empty(layout.forward_size, self.config.dtype),
@@ -218,6 +219,7 @@ class _Training:
         outputs = tensors.outputs(self.config, backward)
         assert backward.loss is not None
         assert backward.gradients is not None
+        assert backward.targets is not None
         assert outputs is not None
         ended, stop = state.epochs + 1, min(self.position + self.batch_size, len(self.rows))
         reported = ended % self.plan.report_every == 0 or ended == self.last_epoch
@@ -230,7 +232,8 @@ class _Training:
         self.remaining -= 1
         self.position = stop
         if stop == len(self.rows):
-            norm = Norm(self.config, backward.gradients)()
+            with np.errstate(all="ignore"):
+                norm = Norm(self.config, backward.gradients)()
             self._end_epoch(reported, norm, self.config.optimizer.rate(state.steps))
         return True
 
@@ -316,11 +319,15 @@ class _Sums:
 
 
 def _nonfinite(config: Config, backward: State, after: State) -> tuple[str, float] | None:
-    """The first tensor, and its value, for which a step must not be taken; None where all is well."""
+    """The first tensor, and its value, for which a step must not be taken; None where all is well.
+
+    The gradients of what is frozen do not count: nobody steps along them.
+    """
     assert backward.loss is not None
     assert backward.gradients is not None
-    spoiled = (after.parameters, after.slots)
-    if isfinite(backward.loss) and all_finite(backward.gradients) and all(map(all_finite, spoiled)):
+    with np.errstate(all="ignore"):
+        norm = Norm(config, backward.gradients)()
+    if isfinite(backward.loss) and isfinite(norm) and all(map(all_finite, (after.parameters, after.slots))):
         return None
     network = config.network
     next_values = ((f"{p.name}.next", p.view(after.parameters)) for p in network.parameters)

@@ -1,0 +1,141 @@
+"""Worked examples for the OpenAPI document: a body for each call, a problem for each error."""
+
+from typing import Any
+
+from app.api.problems import (
+    MEDIA_TYPE,
+    STATUS,
+    BodyTooLarge,
+    MalformedBody,
+    NotAcceptable,
+    UnsupportedMediaType,
+    problem,
+)
+from app.engine.presets import PRESETS
+from app.errors import (
+    Busy,
+    FieldError,
+    Full,
+    GradstepError,
+    InvalidInput,
+    LimitExceeded,
+    NotFound,
+    RevisionGone,
+    RevisionMismatch,
+    SessionExpired,
+    SessionNotFound,
+    WrongPhase,
+)
+
+_SESSION = "/v1/sessions/2f1c0d9be8a74c55b1d0a6f3e7c84a19"
+
+CONFIGS = {preset.name: {"summary": preset.title, "value": preset.config} for preset in PRESETS}
+CHANGES = {
+    "rename": {"summary": "Another name", "value": {"name": "second try"}},
+    "rate": {"summary": "Another learning rate, all else as it was", "value": {"optimizer": {"learning_rate": 0.1}}},
+    "optimizer": {"summary": "Another optimizer, with its defaults", "value": {"optimizer": "adam"}},
+}
+DATA = {
+    "rows": {"summary": "Two rows", "value": {"inputs": [[0.05, 0.1], [0.2, 0.4]], "targets": [[0.01], [0.99]]}},
+    "test": {
+        "summary": "A third of the rows set aside to test on",
+        "value": {"inputs": [[0, 0], [0, 1], [1, 1]], "targets": [[0], [1], [0]], "test_fraction": 0.33},
+    },
+}
+FORWARD = {
+    "whole": {"summary": "The whole pass over the session's data", "value": {}},
+    "layer": {"summary": "Up to one layer", "value": {"until": "hidden"}},
+    "rows": {"summary": "Over other rows", "value": {"inputs": [[0.3, 0.7]], "targets": [[0.5]]}},
+}
+BACKWARD = {
+    "whole": {"summary": "The whole pass", "value": {}},
+    "layer": {"summary": "Down to one layer", "value": {"until": "output"}},
+    "current": {"summary": "With the weights as they are now", "value": {"using": "current"}},
+}
+STEP = {
+    "all": {"summary": "All trainable parameters", "value": {}},
+    "one": {"summary": "One of them", "value": {"parameters": ["output.weight"]}},
+}
+TRAIN = {
+    "epochs": {"summary": "100 epochs, an entry for every tenth", "value": {"epochs": 100, "report_every": 10}},
+    "batches": {
+        "summary": "Mini-batches in a random order",
+        "value": {"epochs": 5, "batch_size": 32, "shuffle": True},
+    },
+}
+PREDICT = {
+    "own": {"summary": "The session's own inputs", "value": {}},
+    "rows": {"summary": "Other inputs", "value": {"inputs": [[0.3, 0.7]]}},
+}
+
+_EXAMPLES: dict[type[GradstepError], tuple[GradstepError, str]] = {
+    type(error): (error, path)
+    for error, path in (
+        (MalformedBody("the body is no JSON: expected value at line 1 column 14"), "/v1/sessions"),
+        (NotFound("nothing is at this path; /docs lists what there is"), "/v1/session"),
+        (SessionNotFound("no session has this id"), _SESSION),
+        (SessionExpired("this session was not changed for too long and is gone", expired_at=1795000000.0), _SESSION),
+        (RevisionGone("only the revision where the session stands is kept, which is 4"), f"{_SESSION}/snapshot"),
+        (NotAcceptable("this can be had as application/json"), _SESSION),
+        (WrongPhase("there are no gradients to step from", "backward"), f"{_SESSION}/step"),
+        (Busy("work on this session is under way"), f"{_SESSION}/step"),
+        (RevisionMismatch("the session has moved on: it is at revision 8"), f"{_SESSION}/step"),
+        (BodyTooLarge("takes a body of at most 8,388,608 bytes (GRADSTEP_MAX_BODY)", limit=8388608), "/v1/sessions"),
+        (UnsupportedMediaType("takes application/json"), "/v1/sessions"),
+        (
+            InvalidInput([FieldError("/network/layers/0/units", "got 0; should be greater than or equal to 1")]),
+            "/v1/sessions",
+        ),
+        (
+            LimitExceeded(
+                "/network/layers", "the number of parameters",
+                limit=20_000_000, estimate=1_000_001_000, setting="GRADSTEP_MAX_PARAMETERS",
+            ),
+            "/v1/sessions",
+        ),
+        (
+            Full(
+                "this server has no room: 10,001 sessions would be more than its limit of 10,000",
+                retry_after=60, limit=10_000, estimate=10_001, setting="GRADSTEP_MAX_SESSIONS",
+            ),
+            "/v1/sessions",
+        ),
+    )
+}  # fmt: skip
+
+_ALWAYS: tuple[type[GradstepError], ...] = (NotAcceptable, InvalidInput)
+_GROUPS: dict[str, tuple[type[GradstepError], ...]] = {
+    "unknown": (NotFound,),
+    "session": (SessionNotFound, SessionExpired),
+    "body": (UnsupportedMediaType, BodyTooLarge, MalformedBody, LimitExceeded, Full),
+    "change": (RevisionMismatch, Busy, WrongPhase, Full),
+}
+_PROBLEM = {"$ref": "#/components/schemas/Problem"}
+_NPZ = {"application/x-npz": {"schema": {"type": "string", "format": "binary"}}}
+
+
+def problems(*groups: str, snapshot: bool = False, not_modified: bool = False) -> dict[int | str, dict[str, Any]]:
+    """The error answers of a call: those of every call, and of the groups `session`, `body` and `change`."""
+    kinds = dict.fromkeys([*_ALWAYS, *(kind for group in groups for kind in _GROUPS[group])])
+    if not_modified:
+        kinds[RevisionGone] = None
+    kinds[Full] = None
+    responses: dict[int | str, dict[str, Any]] = {}
+    for kind in kinds:
+        error, path = _EXAMPLES[kind]
+        answer = responses.setdefault(
+            STATUS[kind],
+            {"description": kind.title, "content": {MEDIA_TYPE: {"schema": _PROBLEM, "examples": {}}}},
+        )
+        example = {"summary": kind.title, "value": problem(error, path)}
+        answer["content"][MEDIA_TYPE]["examples"][kind.slug] = example
+    if snapshot:
+        responses[200] = {"content": _NPZ}
+    if not_modified:
+        responses[304] = {"description": "The client has this revision already"}
+    return responses
+
+
+def create(dry_run: type) -> dict[int | str, dict[str, Any]]:
+    """The answers of the call that makes a session."""
+    return {200: {"description": "What it would make (`dry_run`)", "model": dry_run}, **problems("body")}

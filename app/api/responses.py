@@ -1,0 +1,77 @@
+"""Answers: bodies in the form that the client asked for, with their entity tags."""
+
+import gzip
+from typing import Any
+
+from fastapi import Response
+
+from app.api import negotiation
+from app.api.routing import Call, SessionCall
+from app.api.snapshots import SnapshotQuery, View, arrays, dumps, snapshot
+from app.exports.npz import to_npz
+from app.sessions.session import Session
+
+GZIP_BYTES = 32 * 1024
+GZIP_LEVEL = 3
+NUMBER_WORK = 40  # to write a number as JSON, in the units of `app.engine.cost`
+NUMPY_WORK = 10  # to copy one into an npz
+
+
+async def json_response(
+    call: Call,
+    body: Any,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+    *,
+    tag: str | None = None,
+    numbers: int = 0,
+) -> Response:
+    """A JSON answer, compressed where it is large and the client takes that.
+
+    `tag` is its entity tag without its form; `numbers` is about how many it holds, when they may be many.
+    """
+    content = await call.sessions.read(numbers * NUMBER_WORK, lambda: dumps(body))
+    return await _finish(call, content, status, headers or {}, tag)
+
+
+async def _finish(call: Call, content: bytes, status: int, headers: dict[str, str], tag: str | None) -> Response:
+    if len(content) >= GZIP_BYTES:
+        headers["Vary"] = "Accept, Accept-Encoding"
+        if negotiation.takes_gzip(call.request.headers.get("accept-encoding")):
+            content = await call.sessions.reads.run(lambda: gzip.compress(content, GZIP_LEVEL, mtime=0))
+            headers["Content-Encoding"] = "gzip"
+            tag = tag and f"{tag}-gzip"
+    if tag:
+        headers["ETag"] = f'"{tag}"'
+    return Response(content, status, headers, media_type=negotiation.JSON)
+
+
+def view_of(call: SessionCall, query: SnapshotQuery) -> View:
+    """What a query asks to see of the session."""
+    return query.view(call.session, call.sessions.settings.max_numbers)
+
+
+async def snapshot_response(
+    call: Call, session: Session, view: View, headers: dict[str, str] | None = None
+) -> Response:
+    """A session's snapshot, as JSON or npz."""
+    headers, tag = headers or {}, str(session.revision)
+    headers["Vary"] = "Accept, Accept-Encoding"
+    size = _size(session)
+    if call.accept == negotiation.NPZ:
+        content = await call.sessions.read(size * NUMPY_WORK, lambda: to_npz(arrays(session, view)))
+        headers["ETag"] = f'"{tag}-npz"'
+        return Response(content, 200, headers, media_type=negotiation.NPZ)
+    content = await call.sessions.read(min(size, view.limit) * NUMBER_WORK, lambda: dumps(snapshot(session, view)))
+    return await _finish(call, content, 200, headers, tag)
+
+
+def _size(session: Session) -> int:
+    """About how many numbers a snapshot has."""
+    state = session.state
+    return 3 * state.parameters.size + state.slots.size + (0 if state.forward is None else 3 * state.forward.size)
+
+
+def changed_headers(session: Session) -> dict[str, str]:
+    """Where the state after a change can be read."""
+    return {"Content-Location": f"/v1/sessions/{session.id}/snapshot?revision={session.revision}"}

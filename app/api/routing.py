@@ -1,0 +1,210 @@
+"""The way of a request: what is checked, in which order, before a call is made.
+
+FastAPI reads and validates a body before anything else is looked at, and spends 60 µs on it; the contract answers 404
+for an unknown session before it looks at the body. So each route here binds its own arguments, from the same signature
+that FastAPI makes the OpenAPI document of:
+
+    unknown path 404 · method 405 · [key 401 · rate 429] · session 404, 410 · Accept 406 · Content-Type 415 ·
+    size 413 · syntax 400 · content 422 · [replay] · If-Match 412 · phase 409 · room 503 · act
+
+The routers do the first two, this module those up to content, and `Sessions` the rest.
+"""
+
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, cast, get_args, get_origin
+
+import jiter
+from fastapi import Depends, Header, Path, Request, Response
+from fastapi.params import Body as BodyParam
+from fastapi.params import Query as QueryParam
+from fastapi.routing import APIRoute
+from pydantic import TypeAdapter, ValidationError
+
+from app.api import negotiation
+from app.api.problems import BodyTooLarge, MalformedBody, UnsupportedMediaType
+from app.errors import FieldError, InvalidInput, field_errors
+from app.sessions.service import Sessions
+from app.sessions.session import Session
+
+
+@dataclass(slots=True)
+class Call:
+    """What every endpoint may need: the request, the sessions, and what the headers ask for."""
+
+    request: Request
+    sessions: Sessions
+    accept: str
+    if_match: frozenset[int] | None
+
+
+@dataclass(slots=True)
+class SessionCall(Call):
+    """A call about one session, as it was when the request came."""
+
+    session: Session
+
+
+def _call() -> None:
+    """Stands in the signature of an endpoint for what `Route` gives it."""
+
+
+def _session_call(
+    session_id: Annotated[str, Path(description="The session's id.")],
+    if_match: Annotated[str | None, Header(description='Refuse (412) unless at this revision: `"7"`.')] = None,
+) -> None:
+    """Documents what a call about a session takes."""
+
+
+def _session_read(session_id: Annotated[str, Path(description="The session's id.")]) -> None:
+    """Documents what a read of a session takes."""
+
+
+AnyCall = Annotated[Call, Depends(_call)]
+ReadCall = Annotated[SessionCall, Depends(_session_read)]
+ChangeCall = Annotated[SessionCall, Depends(_session_call)]
+
+
+def offers(*media_types: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Say in which forms an endpoint can answer, the default first (JSON alone unless told)."""
+
+    def mark(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+        endpoint.__dict__["offers"] = media_types
+        return endpoint
+
+    return mark
+
+
+class Route(APIRoute):
+    """A route whose endpoint takes a `call`, and maybe a `body` and a `query`."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        endpoint = cast(Callable[..., Coroutine[Any, Any, Response]], self.endpoint)
+        media_types: Sequence[str] = endpoint.__dict__.get("offers", (negotiation.JSON,))
+        about_session = "{session_id}" in self.path
+        hints = endpoint.__annotations__
+        body = _Body(hints["body"]) if "body" in hints else None
+        query = _Query(hints["query"]) if "query" in hints else _NO_QUERY
+
+        async def handle(request: Request) -> Response:
+            sessions: Sessions = request.app.state.sessions
+            headers = request.headers
+            if about_session:
+                session = await sessions.load(request.path_params["session_id"])
+            accept = negotiation.choose(headers.get("accept"), media_types)
+            arguments = {}
+            if body is not None:
+                arguments["body"] = await body.read(request, sessions.settings.max_body)
+            if (asked := query.read(request)) is not None:
+                arguments["query"] = asked
+            if_match = negotiation.revisions(headers.get("if-match"))
+            if about_session:
+                return await endpoint(SessionCall(request, sessions, accept, if_match, session), **arguments)
+            return await endpoint(Call(request, sessions, accept, if_match), **arguments)
+
+        return handle
+
+
+class _Body:
+    """Reads a JSON body into what the endpoint's annotation says."""
+
+    def __init__(self, annotation: Any) -> None:
+        self.adapter: TypeAdapter[Any] = TypeAdapter(_type_of(annotation, BodyParam))
+
+    async def read(self, request: Request, limit: int) -> Any:
+        """The validated body; one that is left out counts as an empty object.
+
+        Raises:
+            UnsupportedMediaType, BodyTooLarge, MalformedBody, InvalidInput: in this order.
+        """
+        headers = request.headers
+        length = headers.get("content-length")
+        if length != "0" and (length is not None or "transfer-encoding" in headers):
+            _check_type(headers.get("content-type"), headers.get("content-encoding"))
+            if length is not None and length.isdecimal() and int(length) > limit:
+                raise _too_large(limit)
+            text = await _read(request, limit)
+        else:
+            text = b""
+        value: Any = {}
+        if text:
+            try:
+                value = jiter.from_json(text, allow_inf_nan=False, catch_duplicate_keys=True)
+            except ValueError as error:
+                raise MalformedBody(f"the body is no JSON: {_safely(str(error))}") from None
+        try:
+            return self.adapter.validate_python(value)
+        except ValidationError as error:
+            raise InvalidInput(field_errors(error, value)) from None
+
+
+class _Query:
+    """Reads the query string into the model that the endpoint's annotation names."""
+
+    def __init__(self, annotation: Any) -> None:
+        self.adapter: TypeAdapter[Any] = TypeAdapter(_type_of(annotation, QueryParam))
+        self.default = self.adapter.validate_python({})
+
+    def read(self, request: Request) -> Any:
+        """The validated parameters; unknown ones are refused with the rest (InvalidInput)."""
+        if not request.scope["query_string"]:
+            return self.default
+        values = dict(request.query_params)
+        try:
+            return self.adapter.validate_python(values)
+        except ValidationError as error:
+            errors = [FieldError(f"?{pointer[1:]}", detail) for pointer, detail in field_errors(error, values)]
+            raise InvalidInput(errors) from None
+
+
+class _NoQuery:
+    """For endpoints that take no parameters."""
+
+    def read(self, request: Request) -> None:
+        """Refuse any."""
+        if request.scope["query_string"] and request.query_params:
+            name = next(iter(request.query_params))
+            raise InvalidInput([FieldError(f"?{name[:50]}", "no parameter has this name here")])
+
+
+_NO_QUERY = _NoQuery()
+
+
+def _type_of(annotation: Any, marker: type) -> Any:
+    """The type in an annotation, without the marker that tells FastAPI where the value comes from."""
+    if get_origin(annotation) is not Annotated:
+        return annotation
+    base, *metadata = get_args(annotation)
+    kept = tuple(item for item in metadata if not isinstance(item, marker))
+    return Annotated[(base, *kept)] if kept else base
+
+
+def _check_type(content_type: str | None, content_encoding: str | None) -> None:
+    if content_encoding not in (None, "identity"):
+        raise UnsupportedMediaType("takes a body without a content coding")
+    if content_type == negotiation.JSON:
+        return
+    media_type = (content_type or "").split(";")[0].strip().lower()
+    if media_type != negotiation.JSON and not (media_type.startswith("application/") and media_type.endswith("+json")):
+        raise UnsupportedMediaType("takes application/json (with curl: -H 'Content-Type: application/json', or --json)")
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    """The whole body, as long as it is within the limit."""
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"takes a body of at most {limit:,} bytes (GRADSTEP_MAX_BODY)", limit=limit)
+
+
+def _safely(message: str) -> str:
+    """A parser's message without the key that a duplicate repeats."""
+    place = message[message.rfind(" at line ") :] if " at line " in message else ""
+    return f"a duplicate key{place}" if message.startswith("Detected duplicate key") else message

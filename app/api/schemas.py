@@ -1,0 +1,255 @@
+"""What answers look like, for the OpenAPI document. The answers themselves are written out elsewhere."""
+
+from typing import Any, Literal, NotRequired
+
+from typing_extensions import TypedDict
+
+from app.engine.position import Next, Operation
+from app.engine.state import Phase
+from app.engine.training import Entry, Reason
+
+Number = float | None
+Vector = list[Number]
+Matrix = list[Vector]
+Tensor = Vector | Matrix
+
+
+class ParameterSchema(TypedDict):
+    """A parameter: its value, its gradient, and the optimizer's own values for it."""
+
+    value: NotRequired[Tensor | None]
+    gradient: NotRequired[Tensor | None]
+    state: NotRequired[dict[str, Tensor | int | None]]
+
+
+class LayerSchema(TypedDict):
+    """The numbers of a layer; null where they have not been computed yet."""
+
+    name: str
+    activation: str
+    z: NotRequired[Matrix | None]
+    a: NotRequired[Matrix | None]
+    da_dz: NotRequired[Matrix | list[Matrix] | None]
+    dL_da: NotRequired[Matrix | None]
+    dL_dz: NotRequired[Matrix | None]
+    parameters: NotRequired[dict[Literal["weight", "bias"], ParameterSchema]]
+
+
+class NonfiniteSchema(TypedDict):
+    """An entry that JSON cannot say, and that is null in its array."""
+
+    name: str
+    index: list[int]
+    value: Literal["NaN", "Infinity", "-Infinity"]
+
+
+class SnapshotSchema(TypedDict):
+    """Every number of a session as it stands; parts that were not asked for are left out."""
+
+    session: str
+    revision: int
+    phase: Phase
+    next: Next
+    allowed: list[Operation]
+    steps: int
+    epochs: int
+    loss: Number
+    inputs: NotRequired[Matrix | None]
+    targets: NotRequired[Matrix | list[int] | None]
+    outputs: NotRequired[Matrix | None]
+    layers: list[LayerSchema]
+    nonfinite: list[NonfiniteSchema]
+    omitted: list[str]
+
+
+class _SessionBase(TypedDict):
+    id: str
+    name: str | None
+    created_at: str
+    updated_at: str
+    expires_at: str
+    revision: int
+    latest_revision: int
+    phase: Phase
+    next: Next
+    allowed: list[Operation]
+    steps: int
+    epochs: int
+    epoch_position: int
+    loss: Number
+    parameter_count: int
+    forked_from: None
+    run: None
+
+
+class SessionItemSchema(_SessionBase):
+    """A session in a list."""
+
+
+class SessionSchema(_SessionBase):
+    """A session, with its completed config."""
+
+    config: dict[str, Any]
+
+
+class SessionListSchema(TypedDict):
+    """A page of sessions, and the URL of the next one."""
+
+    items: list[SessionItemSchema]
+    next: str | None
+
+
+class EstimateSchema(TypedDict):
+    """What a session would cost: its memory at most, and the work of a pass, in nanoseconds of one core or so."""
+
+    bytes: int
+    forward: int
+    backward: int
+    step: int
+
+
+class DryRunSchema(TypedDict):
+    """What a config would make."""
+
+    config: dict[str, Any]
+    parameter_count: int
+    estimate: EstimateSchema
+
+
+class RowsSchema(TypedDict):
+    """Inputs and their targets."""
+
+    inputs: Matrix
+    targets: Matrix | list[int]
+
+
+class DataSchema(TypedDict):
+    """The rows of a session; null without."""
+
+    inputs: Matrix | None
+    targets: Matrix | list[int] | None
+    test: RowsSchema | None
+
+
+class StoppedSchema(TypedDict):
+    """Why a training ended; `epoch` and `step` are the last done, `tensor` is null for the loss."""
+
+    reason: Reason
+    epoch: int
+    step: int
+    tensor: str | None
+    threshold: float | None
+    actual: float | str | None
+
+
+class TrainedSchema(TypedDict):
+    """What a training did, and the snapshot after it."""
+
+    history: list[Entry]
+    stopped: StoppedSchema
+    snapshot: SnapshotSchema
+
+
+class PredictedLayerSchema(TypedDict):
+    """What a layer computed on the way."""
+
+    name: str
+    z: Matrix
+    a: Matrix
+
+
+class PredictionSchema(TypedDict):
+    """What the network answers."""
+
+    outputs: Matrix
+    layers: NotRequired[list[PredictedLayerSchema]]
+    nonfinite: list[NonfiniteSchema]
+
+
+class WrittenSchema(TypedDict):
+    """A formula in three notations."""
+
+    text: str
+    latex: str
+    mathml: str
+
+
+class KindSchema(TypedDict):
+    """One kind of layer, activation, loss …: its options as a JSON schema, and its formulas where it has any."""
+
+    type: str
+    description: str
+    options: dict[str, Any]
+    formula: WrittenSchema | None
+    derivative: WrittenSchema | None
+    targets: NotRequired[str]
+
+
+class PresetSchema(TypedDict):
+    """A config that is ready to post."""
+
+    name: str
+    title: str
+    config: dict[str, Any]
+
+
+class CatalogSchema(TypedDict):
+    """Everything that a config can be made of."""
+
+    layers: list[KindSchema]
+    activations: list[KindSchema]
+    losses: list[KindSchema]
+    optimizers: list[KindSchema]
+    schedules: list[KindSchema]
+    initializers: list[KindSchema]
+    data: list[KindSchema]
+    stop_conditions: list[KindSchema]
+    presets: list[PresetSchema]
+
+
+class FieldErrorSchema(TypedDict):
+    """What is wrong at one place: a JSON pointer into the body, or the name of a query parameter or header."""
+
+    pointer: NotRequired[str]
+    parameter: NotRequired[str]
+    detail: str
+
+
+class Problem(TypedDict):
+    """An error, as RFC 9457 has it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: NotRequired[list[FieldErrorSchema]]
+    call_first: NotRequired[str]
+    limit: NotRequired[int]
+    estimate: NotRequired[int]
+    setting: NotRequired[str]
+    expired_at: NotRequired[str]
+
+
+class ProblemKindSchema(TypedDict):
+    """What a kind of problem means."""
+
+    type: str
+    title: str
+    status: int
+    description: str
+
+
+class AboutSchema(TypedDict):
+    """What this server is, and where to go from here."""
+
+    name: str
+    description: str
+    version: str
+    links: dict[str, str]
+
+
+class HealthSchema(TypedDict):
+    """Whether the server is up."""
+
+    status: Literal["ok", "ready"]

@@ -1,0 +1,367 @@
+"""The calls about sessions: make, read, change, advance, end."""
+
+from math import isfinite
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Body, Query, Response
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from app.api import examples, negotiation
+from app.api.problems import timestamp
+from app.api.responses import changed_headers, json_response, snapshot_response, view_of
+from app.api.routing import AnyCall, ChangeCall, ReadCall, Route, SessionCall, offers
+from app.api.schemas import (
+    DataSchema,
+    DryRunSchema,
+    PredictionSchema,
+    SessionListSchema,
+    SessionSchema,
+    SnapshotSchema,
+    TrainedSchema,
+)
+from app.api.snapshots import SnapshotQuery, nonfinite_word, predicted, snapshot
+from app.engine import cost, passes, position
+from app.engine.data import Inline, build_inputs
+from app.engine.layers import Matrix
+from app.engine.network import Config
+from app.engine.spec import Model
+from app.errors import FieldError, InvalidInput, RevisionGone
+from app.exports.document import Document, export, restore
+from app.sessions import limits
+from app.sessions.operations import Backward, Change, Forward, History, NewData, Operation, Step, Train
+from app.sessions.session import Session, full_config, rows_to_json
+
+router = APIRouter(prefix="/v1/sessions", route_class=Route)
+
+
+def _form(value: Any) -> str:
+    return "document" if isinstance(value, dict) and "format" in value else "config"
+
+
+NewSession = Annotated[
+    Annotated[Config, Tag("config")] | Annotated[Document, Tag("document")],
+    Discriminator(_form),
+]
+
+
+class _Query(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CreateQuery(_Query):
+    """How to take a new session's config."""
+
+    dry_run: Annotated[bool, Field(description="Make nothing; answer the completed config and what it would cost.")] = (
+        False
+    )
+
+
+class ListQuery(_Query):
+    """Which page of the sessions to list."""
+
+    limit: Annotated[int, Field(ge=1, le=1000, description="How many to list.")] = 100
+    after: Annotated[str | None, Field(max_length=100, description="Where the page before ended.")] = None
+
+
+class ReadQuery(SnapshotQuery):
+    """What a snapshot shows, and as of when."""
+
+    revision: Annotated[
+        int | None, Field(ge=0, description="The revision to show; only the last one is kept so far.")
+    ] = None
+
+
+class PredictQuery(_Query):
+    """What a prediction answers beside the outputs."""
+
+    include: Annotated[
+        str | None, Field(pattern=r"^activations$", description="`activations`: each layer's `z` and `a` too.")
+    ] = None
+
+
+class Predict(Model):
+    """Rows to run the network on (default: the session's own)."""
+
+    inputs: Matrix | None = None
+
+
+def describe(call: AnyCall, session: Session, *, config: bool = True) -> dict[str, Any]:
+    """A session as JSON data."""
+    state, live = session.state, session.config
+    body: dict[str, Any] = {
+        "id": session.id,
+        "name": session.name,
+        "created_at": timestamp(session.created_at),
+        "updated_at": timestamp(session.updated_at),
+        "expires_at": timestamp(session.expires_at),
+        "revision": session.revision,
+        "latest_revision": session.latest_revision,
+        "phase": state.phase,
+        "next": position.next_operation(live, state),
+        "allowed": position.allowed_operations(live, state, has_data=session.data is not None),
+        "steps": state.steps,
+        "epochs": state.epochs,
+        "epoch_position": state.epoch_position,
+        "loss": state.loss,
+        "parameter_count": live.network.parameter_count,
+        "forked_from": None,
+        "run": None,
+    }
+    if config:
+        body["config"] = full_config(session)
+    return body
+
+
+def _numbers(session: Session) -> int:
+    """About how many numbers a session's config has in it."""
+    return len(session.config_json) // 20 + (session.data.nbytes // 8 if session.data else 0)
+
+
+async def _described(call: SessionCall, session: Session) -> Response:
+    return await json_response(
+        call, describe(call, session), headers=changed_headers(session), tag=str(session.revision),
+        numbers=_numbers(session),
+    )  # fmt: skip
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=SessionSchema,
+    summary="Create a session",
+    tags=["Sessions"],
+    responses=examples.create(DryRunSchema),
+)
+async def create(
+    call: AnyCall,
+    body: Annotated[NewSession, Body(openapi_examples=examples.CONFIGS)],
+    query: Annotated[CreateQuery, Query()],
+) -> Response:
+    """Make a training session from a config, or from a document that `export` gave."""
+    sessions = call.sessions
+    config = body.config if isinstance(body, Document) else body
+    draft = sessions.draft(config)
+    state = restore(body, draft.data) if isinstance(body, Document) else None
+    if query.dry_run:
+        rows = len(draft.data.train) if draft.data else 0
+        answer = {
+            "config": config.model_dump(mode="json"),
+            "parameter_count": config.network.parameter_count,
+            "estimate": {
+                "bytes": draft.nbytes,
+                "forward": cost.forward_work(config, max(rows, 1)),
+                "backward": cost.backward_work(config, max(rows, 1)),
+                "step": cost.update_work(config),
+            },
+        }
+        return await json_response(call, answer)
+    session = await sessions.create(draft, state)
+    headers = {"Location": f"/v1/sessions/{session.id}", **changed_headers(session)}
+    return await json_response(
+        call, describe(call, session), 201, headers, tag=str(session.revision), numbers=_numbers(session)
+    )
+
+
+@router.get(
+    "", response_model=SessionListSchema, summary="List the sessions", tags=["Sessions"], responses=examples.problems()
+)
+async def list_sessions(call: AnyCall, query: Annotated[ListQuery, Query()]) -> Response:
+    """The sessions, oldest first, without their configs. `next` is the URL of the next page, or null."""
+    found = await call.sessions.store.list(query.limit + 1, _place(query.after))
+    shown, following = found[: query.limit], None
+    if len(found) > query.limit:
+        after = f"{shown[-1].created_at!r}~{shown[-1].id}"
+        following = f"/v1/sessions?{urlencode({'limit': query.limit, 'after': after})}"
+    items = [describe(call, session, config=False) for session in shown]
+    return await json_response(call, {"items": items, "next": following})
+
+
+def _place(after: str | None) -> tuple[float, str] | None:
+    if after is None:
+        return None
+    created_at, _, session_id = after.partition("~")
+    try:
+        return float(created_at), session_id
+    except ValueError:
+        raise InvalidInput([FieldError("?after", "takes what the `next` of a page says")]) from None
+
+
+@router.get(
+    "/{session_id}", response_model=SessionSchema, summary="Read a session", tags=["Sessions"],
+    responses=examples.problems("session"),
+)  # fmt: skip
+async def read(call: ReadCall) -> Response:
+    """A session with its completed config, which can be posted again. Reading does not prolong it."""
+    return await json_response(call, describe(call, call.session), numbers=_numbers(call.session))
+
+
+@router.patch(
+    "/{session_id}", response_model=SessionSchema, summary="Rename a session or change its optimizer",
+    tags=["Sessions"], responses=examples.problems("session", "body", "change"),
+)  # fmt: skip
+async def change(call: ChangeCall, body: Annotated[Change, Body(openapi_examples=examples.CHANGES)]) -> Response:
+    """JSON Merge Patch (RFC 7396): what is not named stays as it is. One revision."""
+    outcome = await call.sessions.change(call.session.id, body, call.if_match)
+    return await _described(call, outcome.session)
+
+
+@router.delete(
+    "/{session_id}", status_code=204, summary="End a session", tags=["Sessions"],
+    responses=examples.problems("session", "change"),
+)  # fmt: skip
+async def delete(call: ChangeCall) -> Response:
+    """End a session and forget it."""
+    await call.sessions.delete(call.session.id, call.if_match)
+    return Response(status_code=204)
+
+
+@router.get(
+    "/{session_id}/data", response_model=DataSchema, summary="Read the data", tags=["Data"],
+    responses=examples.problems("session"),
+)  # fmt: skip
+async def read_data(call: ReadCall) -> Response:
+    """The rows that the session trains and tests on; null without."""
+    data = call.session.data
+    body: dict[str, Any] = {"inputs": None, "targets": None, "test": None}
+    if data is not None:
+        body = {**rows_to_json(data.train), "test": rows_to_json(data.test) if data.test else None}
+    return await json_response(call, body, numbers=_numbers(call.session))
+
+
+@router.put(
+    "/{session_id}/data", response_model=SessionSchema, summary="Replace the data", tags=["Data"],
+    responses=examples.problems("session", "body", "change"),
+)  # fmt: skip
+async def replace_data(call: ChangeCall, body: Annotated[Inline, Body(openapi_examples=examples.DATA)]) -> Response:
+    """Other rows to train on. Trace and gradients become null. One revision."""
+    outcome = await call.sessions.change(call.session.id, NewData(body), call.if_match)
+    return await _described(call, outcome.session)
+
+
+@router.get(
+    "/{session_id}/snapshot", response_model=SnapshotSchema, summary="Read every number", tags=["Read"],
+    responses=examples.problems("session", snapshot=True, not_modified=True),
+)  # fmt: skip
+@offers(negotiation.JSON, negotiation.NPZ)
+async def read_snapshot(call: ReadCall, query: Annotated[ReadQuery, Query()]) -> Response:
+    """Every activation, gradient and weight, exactly. `Accept: application/x-npz` gives the arrays by name."""
+    view, revision = view_of(call, query), call.session.revision
+    if query.revision is not None and query.revision > call.session.latest_revision:
+        detail = f"the session has no such revision yet; its latest is {call.session.latest_revision}"
+        raise InvalidInput([FieldError("?revision", detail)])
+    if query.revision not in (None, revision):
+        raise RevisionGone(f"only the revision where the session stands is kept, which is {revision}")
+    tags = [f'"{revision}-npz"'] if call.accept == negotiation.NPZ else [f'"{revision}"', f'"{revision}-gzip"']
+    if negotiation.not_modified(call.request.headers.get("if-none-match"), tags):
+        return Response(status_code=304, headers={"ETag": tags[0], "Vary": "Accept, Accept-Encoding"})
+    return await snapshot_response(call, call.session, view)
+
+
+@router.get(
+    "/{session_id}/export", summary="Export the session", tags=["Read"], response_model=Document,
+    responses=examples.problems("session"),
+)  # fmt: skip
+async def export_session(call: ReadCall) -> Response:
+    """The whole session as one document; posted to `/v1/sessions`, it makes one that goes on exactly as this would."""
+    session = call.session
+    numbers = _numbers(session) + session.state.nbytes // 8
+    return await json_response(call, export(session), numbers=numbers)
+
+
+async def _advance(call: SessionCall, operation: Operation, query: SnapshotQuery) -> Response:
+    view = view_of(call, query)
+    outcome = await call.sessions.change(call.session.id, operation, call.if_match)
+    return await snapshot_response(call, outcome.session, view, changed_headers(outcome.session))
+
+
+_advancing: dict[str, Any] = {
+    "response_model": SnapshotSchema,
+    "tags": ["Advance"],
+    "responses": examples.problems("session", "body", "change", snapshot=True),
+}
+
+
+@router.post("/{session_id}/forward", summary="Run the forward pass, or a part of it", **_advancing)
+@offers(negotiation.JSON, negotiation.NPZ)
+async def forward(
+    call: ChangeCall,
+    query: Annotated[SnapshotQuery, Query()],
+    body: Annotated[Forward, Body(openapi_examples=examples.FORWARD)] = Forward(),  # noqa: B008
+) -> Response:
+    """From the inputs to the outputs and the loss, up to and including layer `until`; answers the snapshot after it."""
+    return await _advance(call, body, query)
+
+
+@router.post("/{session_id}/backward", summary="Run the backward pass, or a part of it", **_advancing)
+@offers(negotiation.JSON, negotiation.NPZ)
+async def backward(
+    call: ChangeCall,
+    query: Annotated[SnapshotQuery, Query()],
+    body: Annotated[Backward, Body(openapi_examples=examples.BACKWARD)] = Backward(),  # noqa: B008
+) -> Response:
+    """From the loss to every gradient, down to and including layer `until`. Gradients never add up over calls."""
+    return await _advance(call, body, query)
+
+
+@router.post("/{session_id}/step", summary="Update parameters", **_advancing)
+@offers(negotiation.JSON, negotiation.NPZ)
+async def step(
+    call: ChangeCall,
+    query: Annotated[SnapshotQuery, Query()],
+    body: Annotated[Step, Body(openapi_examples=examples.STEP)] = Step(),  # noqa: B008
+) -> Response:
+    """Let the optimizer update the named parameters (default: all trainable ones not yet stepped)."""
+    return await _advance(call, body, query)
+
+
+@router.post(
+    "/{session_id}/train", summary="Train for some epochs", tags=["Advance"], response_model=TrainedSchema,
+    responses=examples.problems("session", "body", "change"),
+)  # fmt: skip
+async def train(
+    call: ChangeCall,
+    query: Annotated[SnapshotQuery, Query()],
+    body: Annotated[Train, Body(openapi_examples=examples.TRAIN)] = Train(),  # noqa: B008
+) -> Response:
+    """Repeat forward, backward and step over the session's data. Stops before a number would not be finite."""
+    view = view_of(call, query)
+    outcome = await call.sessions.change(call.session.id, body, call.if_match)
+    session, result = outcome.session, outcome.result
+    assert isinstance(result, History)
+    stopped: dict[str, Any] = {**result.stopped}
+    if stopped["actual"] is not None and not isfinite(stopped["actual"]):
+        stopped["actual"] = nonfinite_word(stopped["actual"])
+    answer = {"history": result.history, "stopped": stopped, "snapshot": snapshot(session, view)}
+    numbers = 7 * len(result.history) + 3 * session.state.nbytes // 8
+    return await json_response(
+        call, answer, headers=changed_headers(session), tag=str(session.revision), numbers=numbers
+    )
+
+
+@router.post(
+    "/{session_id}/predict", summary="Run the network on rows", tags=["Read"], response_model=PredictionSchema,
+    responses=examples.problems("session", "body"),
+)  # fmt: skip
+async def predict(
+    call: ReadCall,
+    query: Annotated[PredictQuery, Query()],
+    body: Annotated[Predict, Body(openapi_examples=examples.PREDICT)] = Predict(),  # noqa: B008
+) -> Response:
+    """The outputs for these inputs (default: the session's). Changes nothing."""
+    session, sessions = call.session, call.sessions
+    config = session.config
+    if body.inputs is not None:
+        limits.check_rows(sessions.settings, len(body.inputs))
+        inputs = build_inputs(config, body.inputs)
+    elif session.data is None:
+        raise InvalidInput([FieldError("/inputs", "this session has no data, so a prediction takes inputs")])
+    else:
+        inputs = session.data.train.inputs
+    work = cost.forward_work(config, len(inputs))
+    limits.check_work(sessions.settings, work)
+    limits.check_bytes(sessions.settings, cost.predict_bytes(config, len(inputs)), "/inputs")
+    result = await sessions.run(work, lambda: passes.predict(config, session.state.parameters, inputs))
+    answer = predicted(config, result, activations=query.include is not None)
+    shown = config.network.sizes[-1] if query.include is None else 2 * config.network.unit_count
+    return await json_response(call, answer, numbers=len(inputs) * shown)

@@ -1,0 +1,241 @@
+"""A session as one self-contained document, and back: it goes on exactly where it stood, on any server.
+
+Tensors are little-endian bytes in base64, so that NaN, infinities and -0 survive.
+"""
+
+from base64 import b64decode, b64encode
+from binascii import Error as Base64Error
+from collections.abc import Iterator
+from dataclasses import replace
+from math import prod
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from app.engine import tensors
+from app.engine.data import Data
+from app.engine.network import Config
+from app.engine.spec import Model, read_only
+from app.engine.state import Phase, State, fresh_slots
+from app.errors import FieldError, InvalidInput
+from app.sessions.session import Session, full_config
+
+FORMAT: Literal["gradstep-session"] = "gradstep-session"
+VERSION: Literal[1] = 1
+MAX_TENSORS = 20_000
+
+Count = Annotated[int, Field(ge=0, le=2**53)]
+
+
+class Tensor(Model):
+    """An array as bytes."""
+
+    dtype: Literal["float64", "float32", "int64"]
+    shape: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=2)]
+    base64: str
+
+
+class Counters(Model):
+    """How far the session had come: whole steps and epochs, the passes, and each parameter's updates."""
+
+    steps: Count
+    epochs: Count
+    epoch_position: Count
+    forwarded: Count
+    backwarded: Count
+    updates: Annotated[list[Count], Field(max_length=MAX_TENSORS)]
+    stepped: Annotated[list[str], Field(max_length=MAX_TENSORS)]
+    own_rows: bool
+
+
+class Document(Model):
+    """A session to be made as another one was."""
+
+    format: Literal["gradstep-session"]
+    version: Literal[1]
+    config: Config
+    counters: Counters
+    phase: Phase
+    tensors: dict[str, Tensor]
+
+
+def export(session: Session) -> dict[str, Any]:
+    """The document of a session, as JSON data with its rows as arrays."""
+    state = session.state
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "config": full_config(session),
+        "counters": {
+            "steps": state.steps,
+            "epochs": state.epochs,
+            "epoch_position": state.epoch_position,
+            "forwarded": state.forwarded,
+            "backwarded": state.backwarded,
+            "updates": list(state.updates),
+            "stepped": sorted(state.stepped),
+            "own_rows": state.own_rows,
+        },
+        "phase": state.phase,
+        "tensors": {name: _encode(array) for name, array in _state_tensors(session.config, state)},
+    }
+
+
+def restore(document: Document, data: Data | None) -> State:
+    """The state in a document; `data` are the rows of its config.
+
+    Raises:
+        InvalidInput: a tensor is missing, unknown or of another shape, or the counters do not go together.
+    """
+    config, counters, phase = document.config, document.counters, document.phase
+    network = config.network
+    _check_counters(document, data)
+    source = _Source(document)
+    parameters = _vector(config, source, "")
+    used = _vector(config, source, ".used", parameters)
+    slots = fresh_slots(config).copy()
+    for slot, name in zip(slots, config.optimizer.slot_names(), strict=True):
+        slot[...] = _vector(config, source, f".state.{name}")
+    inputs = targets = None
+    if counters.own_rows:
+        assert data is not None
+        inputs, targets = data.train.inputs, data.train.targets
+    elif counters.forwarded:
+        inputs = source.take("inputs", (None, network.inputs))
+        n, targets = len(inputs), None
+        if "targets" in document.tensors:
+            by_class = document.tensors["targets"].dtype == "int64"
+            targets = source.take(
+                "targets", (n,) if by_class else (n, network.sizes[-1]), "int64" if by_class else None
+            )
+            if by_class and ((targets < 0) | (targets >= network.sizes[-1])).any():
+                raise source.error("targets", "has a class that no output stands for")
+    state = State(
+        parameters, used, read_only(slots), tuple(counters.updates), inputs=inputs, targets=targets,
+        own_rows=counters.own_rows, forwarded=counters.forwarded, backwarded=counters.backwarded,
+        stepped=frozenset(counters.stepped), phase=phase, steps=counters.steps, epochs=counters.epochs,
+        epoch_position=counters.epoch_position,
+    )  # fmt: skip
+    state = _with_trace(config, state, source)
+    source.check_all_taken()
+    return state
+
+
+def _check_counters(document: Document, data: Data | None) -> None:
+    config, counters, phase = document.config, document.counters, document.phase
+    network = config.network
+    count, rows = len(network.layers), len(data.train) if data else 0
+    rules = {
+        "updates": len(counters.updates) == len(network.parameters),
+        "forwarded": counters.forwarded <= count and (counters.forwarded > 0 or phase == "ready"),
+        "backwarded": counters.backwarded <= (count if counters.forwarded == count else 0)
+        and (counters.backwarded > 0 or phase != "backward")
+        and (counters.backwarded == 0 or phase != "forward"),
+        "stepped": set(counters.stepped) <= (set(network.trainable) if phase == "backward" else set()),
+        "own_rows": not counters.own_rows or (data is not None and counters.forwarded > 0),
+        "epoch_position": counters.epoch_position < max(rows, 1),
+    }
+    wrong = [FieldError(f"/counters/{name}", "does not go with the rest") for name, right in rules.items() if not right]
+    if wrong:
+        raise InvalidInput(wrong)
+
+
+def _with_trace(config: Config, state: State, source: "_Source") -> State:
+    """The state with what its passes had left."""
+    network = config.network
+    if state.inputs is None:
+        return state
+    layout, first = network.layout(len(state.inputs)), len(network.layers) - state.backwarded
+    forward, backward = np.zeros(layout.forward_size, config.dtype), None
+    gradients = None
+    for name, trace in zip(network.names[: state.forwarded], layout.traces, strict=False):
+        forward[trace.z] = source.take(f"{name}.z", trace.shape).reshape(-1)
+        forward[trace.a] = source.take(f"{name}.a", trace.shape).reshape(-1)
+    if state.backwarded:
+        backward = np.zeros(layout.backward_size, config.dtype)
+        gradients = np.zeros(network.parameter_count, config.dtype)
+        for index in range(first, len(network.layers)):
+            name, trace = network.names[index], layout.traces[index]
+            for term in ("da_dz", "dL_da", "dL_dz"):
+                where = getattr(trace, term)
+                if where is not None:
+                    backward[where] = source.take(f"{name}.{term}", trace.shape).reshape(-1)
+            for parameter in filter(None, network.layer_parameters[index]):
+                parameter.view(gradients)[...] = source.take(f"{parameter.name}.gradient", parameter.shape)
+        read_only(backward)
+        read_only(gradients)
+    loss = float(source.take("loss", (), "float64")) if "loss" in source.tensors else None
+    if loss is None and state.targets is not None and state.forwarded == len(network.layers):
+        raise source.error("loss", "is needed")
+    return replace(state, forward=read_only(forward), backward=backward, gradients=gradients, loss=loss)
+
+
+def _vector(config: Config, source: "_Source", suffix: str, otherwise: Any = None) -> Any:
+    """All parameters' tensors of one kind, packed; `otherwise` where none of them is there."""
+    names = [parameter.name + suffix for parameter in config.network.parameters]
+    if otherwise is not None and not any(name in source.tensors for name in names):
+        return otherwise
+    vector = np.empty(config.network.parameter_count, config.dtype)
+    for name, parameter in zip(names, config.network.parameters, strict=True):
+        parameter.view(vector)[...] = source.take(name, parameter.shape)
+    return read_only(vector)
+
+
+class _Source:
+    """The tensors of a document, taken one by one."""
+
+    def __init__(self, document: Document) -> None:
+        self.tensors = document.tensors
+        self.dtype = document.config.dtype
+        self.taken: set[str] = set()
+
+    def take(self, name: str, shape: tuple[int | None, ...], dtype: str | None = None) -> Any:
+        """The tensor of this name, which must have this shape (None: any length) and dtype (the config's)."""
+        tensor, dtype = self.tensors.get(name), dtype or self.dtype
+        if tensor is None:
+            raise self.error(name, "is needed")
+        self.taken.add(name)
+        fits = len(shape) == len(tensor.shape) and all(
+            size > 0 if want is None else size == want for want, size in zip(shape, tensor.shape, strict=True)
+        )
+        if not fits or tensor.dtype != dtype:
+            wanted = ", ".join("n" if size is None else str(size) for size in shape)
+            raise self.error(name, f"takes {dtype} of the shape [{wanted}]")
+        little = np.dtype(dtype).newbyteorder("<")
+        try:
+            content = b64decode(tensor.base64, validate=True)
+        except (Base64Error, ValueError):
+            raise self.error(name, "is no base64") from None
+        if len(content) != prod(tensor.shape) * little.itemsize:
+            raise self.error(name, f"has {len(content)} bytes; takes {prod(tensor.shape) * little.itemsize}")
+        return read_only(np.frombuffer(content, little).reshape(tensor.shape).astype(dtype))
+
+    def check_all_taken(self) -> None:
+        """Refuse tensors that belong to no such state."""
+        for name in self.tensors:
+            if name not in self.taken:
+                raise self.error(name, "belongs to nothing here")
+
+    def error(self, name: str, detail: str) -> InvalidInput:
+        """What is wrong with a tensor."""
+        return InvalidInput([FieldError(f"/tensors/{name[:100]}", detail)])
+
+
+def _state_tensors(config: Config, state: State) -> Iterator[tuple[str, Any]]:
+    """The state's tensors by name, without what the config's own rows say already."""
+    for name, array in tensors.tensors(config, state):
+        own = state.own_rows and name in ("inputs", "targets")
+        if not own and name != "outputs" and ".state." not in name:
+            yield name, array
+    for parameter in config.network.parameters:
+        if state.used is not state.parameters:
+            yield f"{parameter.name}.used", parameter.view(state.used)
+        for slot, name in zip(state.slots, config.optimizer.slot_names(), strict=True):
+            yield f"{parameter.name}.state.{name}", parameter.view(slot)
+
+
+def _encode(array: Any) -> dict[str, Any]:
+    little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+    text = b64encode(little.tobytes()).decode()
+    return {"dtype": array.dtype.name, "shape": list(array.shape), "base64": text}

@@ -1,0 +1,61 @@
+"""The application: the only place where its parts are put together."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from pydantic import TypeAdapter
+
+from app import __version__
+from app.api import about, catalog, problems, sessions
+from app.api.about import DESCRIPTION
+from app.api.schemas import Problem
+from app.sessions.memory import MemoryStore
+from app.sessions.service import Sessions
+from app.settings import Settings
+
+EXPOSED_HEADERS = ["ETag", "Location", "Content-Location", "Retry-After"]
+
+
+class Gradstep(FastAPI):
+    """FastAPI, with the schema that our problems share in its OpenAPI document."""
+
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        document["components"]["schemas"].setdefault("Problem", TypeAdapter(Problem).json_schema())
+        return document
+
+
+def create_app(settings: Settings | None = None, clock: Callable[[], float] = time.time) -> FastAPI:
+    """An application with sessions of its own. `clock` gives seconds since 1970; tests bring theirs."""
+    settings = settings or Settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        app.state.sessions.close()
+
+    app = Gradstep(
+        title="Gradstep",
+        summary=DESCRIPTION,
+        version=__version__,
+        license_info={"name": "MIT", "identifier": "MIT"},
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    app.state.sessions = Sessions(MemoryStore(settings, clock), settings, clock)
+    problems.install(app)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"],
+            expose_headers=EXPOSED_HEADERS,
+        )  # fmt: skip
+    for router in (sessions.router, catalog.router, about.router):
+        app.include_router(router)
+    return app
+
+
+app = create_app()

@@ -1,0 +1,43 @@
+"""Ceilings: what a request would cost, against what this server allows. Nothing is allocated here."""
+
+from app.engine.network import Config
+from app.errors import LimitExceeded
+from app.settings import Settings
+
+
+def _check(settings: Settings, setting: str, pointer: str, what: str, estimate: int) -> None:
+    limit = getattr(settings, setting)
+    if estimate > limit:
+        raise LimitExceeded(pointer, what, limit=limit, estimate=estimate, setting=f"GRADSTEP_{setting.upper()}")
+
+
+def check_network(settings: Settings, config: Config) -> None:
+    """The parameters of a network."""
+    _check(settings, "max_parameters", "/network/layers", "the number of parameters", config.network.parameter_count)
+
+
+def check_rows(settings: Settings, n: int, pointer: str = "/inputs") -> None:
+    """The rows of one call, or of a session."""
+    _check(settings, "max_batch", pointer, "the number of rows", n)
+
+
+def check_bytes(settings: Settings, nbytes: int, pointer: str = "") -> None:
+    """The memory of one session, which must fit however empty the server is."""
+    _check(settings, "max_bytes", pointer, "the memory of this session, in bytes,", nbytes)
+
+
+def check_work(settings: Settings, work: int, pointer: str = "") -> None:
+    """The work of one call."""
+    _check(settings, "max_work", pointer, "the work of this call, in nanoseconds of one core or so,", work)
+
+
+def check_epochs(settings: Settings, epochs: int) -> None:
+    """The epochs of one call."""
+    _check(settings, "max_epochs", "/epochs", "the number of epochs", epochs)
+
+
+def check_entries(settings: Settings, entries: int) -> None:
+    """The entries of one answer."""
+    _check(
+        settings, "max_entries", "/report_every", "the number of entries (a larger report_every gives fewer)", entries
+    )

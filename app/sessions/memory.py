@@ -1,0 +1,122 @@
+"""The default store: sessions in this process's memory.
+
+Its coroutines never suspend, so that what runs inline between a load and a commit cannot be interrupted: it needs no
+lock and meets no conflict.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from heapq import nsmallest
+
+from app.errors import Full, SessionExpired, SessionNotFound
+from app.sessions.session import Session
+from app.sessions.store import Conflict
+from app.settings import Settings
+
+EXPIRED_KEPT_SECONDS = 24 * 3600
+EXPIRED_KEPT = 100_000
+
+
+class MemoryStore:
+    """Sessions by id, the longest unchanged first."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._expired: OrderedDict[str, float] = OrderedDict()
+        self._held: dict[str, int] = {}
+        self._reserved: set[str] = set()
+        self._total = 0
+
+    async def reserve(self, session_id: str, nbytes: int) -> None:
+        self._expire()
+        held = self._held.get(session_id)
+        if held is None and len(self._held) >= self._settings.max_sessions:
+            raise self._full("max_sessions", len(self._held) + 1)
+        grown = max(nbytes, held or 0)
+        if self._total - (held or 0) + grown > self._settings.max_bytes:
+            raise self._full("max_bytes", self._total - (held or 0) + grown)
+        self._reserved.add(session_id)
+        self._hold(session_id, grown)
+
+    async def release(self, session_id: str) -> None:
+        self._reserved.discard(session_id)
+        session = self._sessions.get(session_id)
+        self._hold(session_id, session.nbytes if session else None)
+
+    async def create(self, session: Session) -> None:
+        self._put(session)
+
+    async def load(self, session_id: str) -> Session:
+        self._expire()
+        session = self._sessions.get(session_id)
+        if session is not None:
+            return session
+        expired_at = self._expired.get(session_id)
+        if expired_at is not None:
+            raise SessionExpired("this session was not changed for too long and is gone", expired_at=expired_at)
+        raise SessionNotFound("no session has this id")
+
+    async def commit(self, session: Session) -> None:
+        current = await self.load(session.id)
+        if session.version != current.version + 1:
+            raise Conflict
+        self._put(session)
+
+    async def delete(self, session_id: str, version: int) -> None:
+        current = await self.load(session_id)
+        if version != current.version:
+            raise Conflict
+        del self._sessions[session_id]
+        self._hold(session_id, None)
+
+    async def list(self, limit: int, after: tuple[float, str] | None = None) -> list[Session]:
+        self._expire()
+        later = (s for s in self._sessions.values() if after is None or (s.created_at, s.id) > after)
+        return nsmallest(limit, later, key=lambda session: (session.created_at, session.id))
+
+    async def count(self) -> int:
+        self._expire()
+        return len(self._sessions)
+
+    def _put(self, session: Session) -> None:
+        self._sessions[session.id] = session
+        self._sessions.move_to_end(session.id)
+        if session.id not in self._reserved:
+            self._hold(session.id, session.nbytes)
+
+    def _hold(self, session_id: str, nbytes: int | None) -> None:
+        """Count the memory of a session; None for one that is gone."""
+        self._total += (nbytes or 0) - self._held.pop(session_id, 0)
+        if nbytes is not None:
+            self._held[session_id] = nbytes
+
+    def _expire(self) -> None:
+        """Let go of what is over its time; where nothing is, this is a look at the two that come first."""
+        now = self._clock()
+        while self._sessions:
+            first = next(iter(self._sessions.values()))
+            if first.expires_at > now:
+                break
+            if first.id in self._reserved:  # at work: it will be changed, and stay
+                self._sessions.move_to_end(first.id)
+                break
+            del self._sessions[first.id]
+            self._hold(first.id, None)
+            self._expired[first.id] = first.expires_at
+        while self._expired:
+            expired_at = next(iter(self._expired.values()))
+            if expired_at > now - EXPIRED_KEPT_SECONDS and len(self._expired) <= EXPIRED_KEPT:
+                break
+            self._expired.popitem(last=False)
+
+    def _full(self, setting: str, estimate: int) -> Full:
+        limit = getattr(self._settings, setting)
+        what = "sessions" if setting == "max_sessions" else "bytes held by sessions"
+        first = next(iter(self._sessions.values()), None)
+        wait = 1 if first is None else max(1, min(60, round(first.expires_at - self._clock())))
+        return Full(
+            f"this server has no room: {estimate:,} {what} would be more than its limit of {limit:,}",
+            retry_after=wait, limit=limit, estimate=estimate, setting=f"GRADSTEP_{setting.upper()}",
+        )  # fmt: skip

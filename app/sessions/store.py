@@ -1,0 +1,44 @@
+"""Where sessions are kept: a small protocol, shaped so that the store can be in another process.
+
+No lock and no live object passes through it: a session is read, a new one is worked out, and `commit` puts it in place
+only if the record is still at the version that was read.
+"""
+
+from typing import Protocol
+
+from app.sessions.session import Session
+
+
+class Conflict(Exception):
+    """The record was written in between: load it and apply the change again."""
+
+
+class SessionStore(Protocol):
+    """Every method may raise SessionNotFound or SessionExpired for an id that it does not hold."""
+
+    async def reserve(self, session_id: str, nbytes: int) -> None:
+        """Hold room for a session to grow to `nbytes`, and a place for it if it is new, before anything is built.
+
+        A session with a reservation does not expire. Raises Full where there is no room.
+        """
+
+    async def release(self, session_id: str) -> None:
+        """Give back what was reserved and not used."""
+
+    async def create(self, session: Session) -> None:
+        """Put a new session into its reserved place."""
+
+    async def load(self, session_id: str) -> Session:
+        """The session as it is now."""
+
+    async def commit(self, session: Session) -> None:
+        """Put in the next version of a session; raises Conflict unless it is exactly the next."""
+
+    async def delete(self, session_id: str, version: int) -> None:
+        """End a session; raises Conflict if it is no longer at this version."""
+
+    async def list(self, limit: int, after: tuple[float, str] | None = None) -> list[Session]:
+        """The oldest `limit` sessions, by (created_at, id), that come after a place in that order."""
+
+    async def count(self) -> int:
+        """How many sessions there are."""

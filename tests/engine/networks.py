@@ -1,0 +1,130 @@
+"""Small networks, and short ways to run them, that the tests share."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from app.engine import data as engine_data
+from app.engine import passes, random, training
+from app.engine.data import Data, Rows
+from app.engine.network import Config
+from app.engine.state import State, check_initial_numbers, initial_state
+from app.engine.training import Entry, Plan, Stopped
+
+DATA = {
+    "type": "inline",
+    "inputs": [[0.3, -0.2], [0.9, 0.4], [-0.5, 0.8], [0.1, 0.7], [-0.6, -0.9], [0.2, 0.5], [0.8, -0.7]],
+    "targets": [[0.2], [0.9], [0.4], [0.6], [0.1], [0.7], [0.3]],
+}
+LAYERS = [
+    {"name": "hidden", "units": 3, "activation": "tanh"},
+    {"name": "output", "units": 1, "activation": "sigmoid"},
+]
+
+
+def make(**fields: Any) -> Config:
+    """A config of 2 inputs, 3 tanh units and 1 sigmoid unit over seven rows, but for the fields that are given."""
+    layers = fields.pop("layers", LAYERS)
+    fields.setdefault("network", {"inputs": fields.pop("inputs", 2), "layers": layers})
+    fields.setdefault("loss", "mse")
+    fields.setdefault("data", DATA)
+    config = Config.model_validate(fields)
+    check_initial_numbers(config)
+    return config
+
+
+def start(config: Config) -> tuple[State, Data]:
+    """The state that a config starts from, and its data."""
+    assert config.data is not None
+    return initial_state(config), engine_data.build_data(config, config.data)
+
+
+def forward(config: Config, state: State, rows: Rows) -> State:
+    """A whole forward pass over the session's own rows."""
+    return passes.forward(config, passes.begin(state, rows.inputs, rows.targets, own_rows=True))
+
+
+def gradients(config: Config, state: State, rows: Rows) -> State:
+    """A forward and a backward pass."""
+    return passes.backward(config, forward(config, state, rows))
+
+
+def step(config: Config, state: State, rows: Rows) -> State:
+    """A forward pass, a backward pass, and an update."""
+    return passes.update(config, gradients(config, state, rows))
+
+
+@dataclass
+class Training:
+    """What a training came to, and the entries that it gave on the way."""
+
+    entries: list[Entry]
+    state: State
+    stopped: Stopped
+
+
+def no_time() -> float:
+    """A clock that stands still: a training under it is never interrupted."""
+    return 0.0
+
+
+def slow_clock() -> Callable[[], float]:
+    """A clock by which every step takes a second, so that a training yields after each."""
+    seconds = iter(range(10**9))
+    return lambda: float(next(seconds))
+
+
+def train(
+    config: Config,
+    state: State,
+    data: Data,
+    clock: Callable[[], float] = no_time,
+    cancel_after: int | None = None,
+    **plan: Any,
+) -> Training:
+    """Train to the end; `cancel_after` says true to so many-th of the times it yields."""
+    running = training.train(config, state, data, Plan(**plan), clock)
+    entries: list[Entry] = []
+    yields, answer = 0, None
+    while True:
+        try:
+            entries += running.send(answer)
+        except StopIteration as end:
+            return Training(entries, end.value.state, end.value.stopped)
+        yields += 1
+        answer = yields == cancel_after or None
+
+
+def batches(config: Config, n: int, epoch: int, batch_size: int | None = None, shuffle: bool = False) -> Iterator[Any]:
+    """The indices of the rows of each batch of an epoch, worked out anew."""
+    order = random.permutation(config.seed, random.Purpose.SHUFFLE, epoch, n) if shuffle else np.arange(n)
+    size = batch_size or n
+    return (order[first : first + size] for first in range(0, n, size))
+
+
+def steps_by_hand(config: Config, state: State, rows: Rows, epochs: int, **plan: Any) -> Iterator[State]:
+    """The states after each step of a training, done by single passes over rows picked by hand."""
+    for epoch in range(epochs):
+        for picked in batches(config, len(rows), epoch, **plan):
+            state = step(config, state, rows.take(picked))
+            yield state
+
+
+COUNTED_BY_TRAININGS = ("epochs", "epoch_position", "own_rows")
+
+
+def assert_same(one: State, other: State, *, but: tuple[str, ...] = ()) -> None:
+    """Both states are the same, bit for bit."""
+    for field in dataclasses.fields(State):
+        if field.name in but:
+            continue
+        a, b = getattr(one, field.name), getattr(other, field.name)
+        if isinstance(a, np.ndarray):
+            assert isinstance(b, np.ndarray), field.name
+            assert (a.dtype, a.shape) == (b.dtype, b.shape), field.name
+            assert a.tobytes() == b.tobytes(), field.name
+        else:
+            assert a == b, field.name

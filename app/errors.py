@@ -138,8 +138,13 @@ def field_errors(error: ValidationError, value: Any, pointer: str = "") -> list[
 
     `pointer` is where the value lies in the body.
     """
-    details = error.errors(include_url=False, include_context=True, include_input=True)
+    details = [detail for detail in error.errors(include_url=False) if not _follows(detail)]
     return [FieldError(pointer + _pointer(detail, value), _describe(detail)) for detail in details[:MAX_FIELD_ERRORS]]
+
+
+def _follows(detail: ErrorDetails) -> bool:
+    """Whether an error only follows from another: a list counts as too short when an item of it is wrong."""
+    return detail["type"] == "too_short" and detail["ctx"]["actual_length"] < len(detail["input"])
 
 
 def _pointer(detail: ErrorDetails, value: Any) -> str:
@@ -177,16 +182,14 @@ def _describe(detail: ErrorDetails) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind in ("missing", "extra_forbidden"):
         return _TAKES[kind]
-    if kind in ("union_tag_invalid", "union_tag_not_found"):
-        names = context.get("expected_tags", "several")
-        return f"got {_got(detail['input'])}; takes the name, or the type in an object, of one of {names}"
+    if kind == "union_tag_invalid":
+        return f"got an unknown name; takes one of {context['expected_tags']}"
+    if kind == "union_tag_not_found":
+        return f"got {_got(detail['input'])}; takes a name, or an object with a type"
     if kind in _TAKES:
         return f"got {_got(detail['input'])}; {_TAKES[kind]}"
-    message = detail["msg"]
-    for prefix in ("Input should be ", "String should ", "List should ", "Tuple should ", "Value error, "):
-        if message.startswith(prefix):
-            return f"got {_got(detail['input'])}; should {message.removeprefix(prefix).removeprefix('should ')}"
-    return message
+    _, should, rest = detail["msg"].partition(" should ")
+    return f"got {_got(detail['input'])}; it should {rest}" if should else detail["msg"]
 
 
 def _got(value: Any) -> str:

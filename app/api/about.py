@@ -1,18 +1,24 @@
 """What this server is, how it does, and what its problems mean."""
 
-from fastapi import APIRouter, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Response
 
 from app import __version__
 from app.api import examples
 from app.api.problems import KINDS, STATUS, problem_type
 from app.api.responses import json_response
-from app.api.routing import AnyCall, Route
+from app.api.routing import AnyCall, Call, Route
 from app.api.schemas import AboutSchema, HealthSchema, ProblemKindSchema
 from app.errors import Full, NotFound
 
 router = APIRouter(route_class=Route, tags=["About"])
 
 DESCRIPTION = "A step debugger for neural-network training, over HTTP"
+
+
+def _named(name: Annotated[str, Path(description="The last part of the `type` of a problem.")]) -> None:
+    """Documents what the path takes."""
 
 
 @router.get("/", response_model=AboutSchema, summary="What this is", responses=examples.problems())
@@ -42,7 +48,7 @@ async def readyz(call: AnyCall) -> Response:
     "/v1/problems/{name}", response_model=ProblemKindSchema, summary="What a problem means",
     responses=examples.problems("unknown"),
 )  # fmt: skip
-async def describe_problem(call: AnyCall) -> Response:
+async def describe_problem(call: Annotated[Call, Depends(_named)]) -> Response:
     """What the `type` of a problem stands for."""
     kind = KINDS.get(call.request.path_params["name"])
     if kind is None:

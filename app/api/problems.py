@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request, Response
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 
 from app.errors import (
@@ -141,6 +142,12 @@ def respond(request: Request, error: GradstepError, headers: dict[str, str] | No
     return Response(orjson.dumps(body), body["status"], headers, media_type=MEDIA_TYPE)
 
 
+def _methods(request: Request) -> list[str]:
+    """The methods that the path of a request takes."""
+    routes = iter_route_contexts(request.app.routes)
+    return sorted({method for route in routes if route.path_regex.match(request.url.path) for method in route.methods})
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of an application with a problem."""
 
@@ -151,7 +158,7 @@ def install(app: FastAPI) -> None:
     async def on_http_exception(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            allow = (error.headers or {}).get("Allow", "")
+            allow = ", ".join(_methods(request))
             refusal = MethodNotAllowed(f"this path does not take {request.method}; it takes {allow}")
             return respond(request, refusal, {"Allow": allow})
         return respond(request, NotFound("nothing is at this path; /docs lists what there is"))

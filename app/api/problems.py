@@ -145,7 +145,9 @@ def respond(request: Request, error: GradstepError, headers: dict[str, str] | No
 def _methods(request: Request) -> list[str]:
     """The methods that the path of a request takes."""
     routes = iter_route_contexts(request.app.routes)
-    return sorted({method for route in routes if route.path_regex.match(request.url.path) for method in route.methods})
+    return sorted(
+        {method for route in routes if route.path_regex.match(request.url.path) for method in route.methods or ()}
+    )
 
 
 def install(app: FastAPI) -> None:

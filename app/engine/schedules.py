@@ -52,7 +52,7 @@ class ConstantRate(Schedule):
         return base
 
 
-class Step(Schedule):
+class StepDecay(Schedule):
     """Multiplied by `gamma` every `step_size` steps."""
 
     type: Literal["step"] = "step"
@@ -91,7 +91,7 @@ class Cosine(Schedule):
 
 
 AnySchedule = Annotated[
-    ConstantRate | Step | Exponential | Cosine,
+    ConstantRate | StepDecay | Exponential | Cosine,
     Field(discriminator="type"),
     BareName(),
 ]

@@ -64,8 +64,13 @@ def kinds(union: Any) -> tuple[type[Spec], ...]:
 class BareName:
     """Lets a bare name stand for the object with that `type` and no options: `"sgd"` for `{"type": "sgd"}`."""
 
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         """Turn a string into the object before the union looks at its tag."""
+        members: tuple[type[Spec], ...] = get_args(source) or (source,)
+        self.names = [m.type_name() for m in members if not any(f.is_required() for f in m.model_fields.values())]
         return core_schema.no_info_before_validator_function(
             lambda value: {"type": value} if isinstance(value, str) else value, handler(source)
         )
@@ -74,8 +79,4 @@ class BareName:
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Show both forms; only kinds whose options all have defaults can go by their bare name."""
-        objects = handler(schema)
-        members = objects.get("oneOf", [objects])
-        resolved = [handler.resolve_ref_schema(member) for member in members]
-        names = [m["properties"]["type"]["const"] for m in resolved if set(m.get("required", [])) <= {"type"}]
-        return {"anyOf": [{"type": "string", "enum": names}, objects]}
+        return {"anyOf": [{"type": "string", "enum": self.names}, handler(schema)]}

@@ -5,8 +5,8 @@ PyTorch itself, on more random configs, where it is installed.
 """
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from app.engine.network import Config
 from app.engine.spec import Array
 
 from .networks import gradients, make, start, train
-from .random_configs import ACTIVATIONS, LOSSES, OPTIMIZERS, pairs, random_configs
+from .random_configs import ACTIVATIONS, CLIPS, LOSSES, OPTIMIZERS, SCHEDULES, WARMUPS, pairs, random_configs
 
 STEPS = 20
 TOLERANCE = {"float64": 1e-10, "float32": 1e-5}
@@ -78,24 +78,28 @@ def test_the_numbers_that_are_kept(case: int) -> None:
 
 
 def test_every_kind_of_everything_is_among_them() -> None:
-    def of(pick: Any) -> Iterator[str]:
-        return (json.dumps(pick(fields), sort_keys=True) for fields in REFERENCE_CONFIGS)
+    def values(part: str, *but: str) -> list[Any]:
+        return [{key: value for key, value in fields[part].items() if key not in but} for fields in REFERENCE_CONFIGS]
 
-    layers = [layer for fields in REFERENCE_CONFIGS for layer in fields["network"]["layers"]]
-    hidden = [layer for fields in REFERENCE_CONFIGS for layer in fields["network"]["layers"][:-1]]
-    for activation in ACTIVATIONS:
-        assert sum(layer["activation"] == activation for layer in hidden) >= 5
-    for bias in ("per_unit", "shared", "none"):
-        assert sum(layer["bias"] == bias for layer in layers) >= 20
-    assert {(fields["loss"]["type"], json.dumps(fields["network"]["layers"][-1]["activation"]))
-            for fields in REFERENCE_CONFIGS} == {(loss["type"], json.dumps(last)) for loss, last in pairs()}  # fmt: skip
-    assert len(set(of(lambda fields: fields["loss"]))) == 2 * len(LOSSES)
-    plain = [{k: v for k, v in f["optimizer"].items() if k not in ("clip", "schedule")} for f in REFERENCE_CONFIGS]
+    networks = [network["layers"] for network in values("network")]
+    hidden = [layer["activation"] for layers in networks for layer in layers[:-1]]
+    assert all(hidden.count(activation) >= 5 for activation in ACTIVATIONS)
+    biases = [layer["bias"] for layers in networks for layer in layers]
+    assert all(biases.count(bias) >= 20 for bias in ("per_unit", "shared", "none"))
+
+    met = [(loss, layers[-1]["activation"]) for loss, layers in zip(values("loss", "reduction"), networks, strict=True)]
+    assert all(pair in met for pair in pairs())
+    for reduction in ("mean", "sum"):
+        assert all({**loss, "reduction": reduction} in values("loss") for loss in LOSSES)
+
+    optimizers = values("optimizer", "clip", "schedule", "eps")
     for optimizer in OPTIMIZERS:
-        assert plain.count(optimizer) >= 5
-    assert len(set(of(lambda fields: fields["optimizer"]["clip"]))) == 3
-    assert len(set(of(lambda fields: fields["optimizer"].get("schedule")))) == 1 + 4 * 3
-    assert set(of(lambda fields: fields["dtype"])) == {'"float32"', '"float64"'}
+        assert optimizers.count({key: value for key, value in optimizer.items() if key != "eps"}) >= 5
+    for clip in CLIPS:
+        assert sum(optimizer["clip"] == clip for optimizer in values("optimizer")) >= 15
+    for schedule, warmup in product(SCHEDULES[1:], WARMUPS):
+        assert {**schedule, "warmup": warmup} in [optimizer.get("schedule") for optimizer in values("optimizer")]
+    assert {fields["dtype"] for fields in REFERENCE_CONFIGS} == {"float64", "float32"}
 
 
 @pytest.mark.parametrize("seed", [2, 3, 4])

@@ -19,13 +19,19 @@ from fastapi import Depends, Header, Path, Request, Response
 from fastapi.params import Body as BodyParam
 from fastapi.params import Query as QueryParam
 from fastapi.routing import APIRoute
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from app.api import negotiation
 from app.api.problems import BodyTooLarge, MalformedBody, UnsupportedMediaType
 from app.errors import FieldError, InvalidInput, field_errors
 from app.sessions.service import Sessions
 from app.sessions.session import Session
+
+
+class Parameters(BaseModel):
+    """The query parameters of a call; others are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 @dataclass(slots=True)

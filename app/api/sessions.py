@@ -1,35 +1,29 @@
-"""The calls about sessions: make, read, change, advance, end."""
+"""The calls about sessions: make, read, change, end."""
 
-from math import isfinite
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Body, Query, Response
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag
 
 from app.api import examples, negotiation
 from app.api.problems import timestamp
 from app.api.responses import changed_headers, json_response, snapshot_response, view_of
-from app.api.routing import AnyCall, ChangeCall, ReadCall, Route, SessionCall, offers
+from app.api.routing import AnyCall, ChangeCall, Parameters, ReadCall, Route, SessionCall, offers
 from app.api.schemas import (
     DataSchema,
     DryRunSchema,
-    PredictionSchema,
     SessionListSchema,
     SessionSchema,
     SnapshotSchema,
-    TrainedSchema,
 )
-from app.api.snapshots import SnapshotQuery, nonfinite_word, predicted, snapshot
-from app.engine import cost, passes, position
-from app.engine.data import Inline, build_inputs
-from app.engine.layers import Matrix
+from app.api.snapshots import SnapshotQuery
+from app.engine import cost, position
+from app.engine.data import Inline
 from app.engine.network import Config
-from app.engine.spec import Model
 from app.errors import FieldError, InvalidInput, RevisionGone
 from app.exports.document import Document, export, restore
-from app.sessions import limits
-from app.sessions.operations import Backward, Change, Forward, History, NewData, Operation, Step, Train
+from app.sessions.operations import Change, NewData
 from app.sessions.session import Session, full_config, rows_to_json
 
 router = APIRouter(prefix="/v1/sessions", route_class=Route)
@@ -45,11 +39,7 @@ NewSession = Annotated[
 ]
 
 
-class _Query(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class CreateQuery(_Query):
+class CreateQuery(Parameters):
     """How to take a new session's config."""
 
     dry_run: Annotated[bool, Field(description="Make nothing; answer the completed config and what it would cost.")] = (
@@ -57,7 +47,7 @@ class CreateQuery(_Query):
     )
 
 
-class ListQuery(_Query):
+class ListQuery(Parameters):
     """Which page of the sessions to list."""
 
     limit: Annotated[int, Field(ge=1, le=1000, description="How many to list.")] = 100
@@ -70,20 +60,6 @@ class ReadQuery(SnapshotQuery):
     revision: Annotated[
         int | None, Field(ge=0, description="The revision to show; only the last one is kept so far.")
     ] = None
-
-
-class PredictQuery(_Query):
-    """What a prediction answers beside the outputs."""
-
-    include: Annotated[
-        str | None, Field(pattern=r"^activations$", description="`activations`: each layer's `z` and `a` too.")
-    ] = None
-
-
-class Predict(Model):
-    """Rows to run the network on (default: the session's own)."""
-
-    inputs: Matrix | None = None
 
 
 def describe(call: AnyCall, session: Session, *, config: bool = True) -> dict[str, Any]:
@@ -267,101 +243,3 @@ async def export_session(call: ReadCall) -> Response:
     session = call.session
     numbers = _numbers(session) + session.state.nbytes // 8
     return await json_response(call, export(session), numbers=numbers)
-
-
-async def _advance(call: SessionCall, operation: Operation, query: SnapshotQuery) -> Response:
-    view = view_of(call, query)
-    outcome = await call.sessions.change(call.session.id, operation, call.if_match)
-    return await snapshot_response(call, outcome.session, view, changed_headers(outcome.session))
-
-
-_advancing: dict[str, Any] = {
-    "response_model": SnapshotSchema,
-    "tags": ["Advance"],
-    "responses": examples.problems("session", "body", "change", snapshot=True),
-}
-
-
-@router.post("/{session_id}/forward", summary="Run the forward pass, or a part of it", **_advancing)
-@offers(negotiation.JSON, negotiation.NPZ)
-async def forward(
-    call: ChangeCall,
-    query: Annotated[SnapshotQuery, Query()],
-    body: Annotated[Forward, Body(openapi_examples=examples.FORWARD)] = Forward(),  # noqa: B008
-) -> Response:
-    """From the inputs to the outputs and the loss, up to and including layer `until`; answers the snapshot after it."""
-    return await _advance(call, body, query)
-
-
-@router.post("/{session_id}/backward", summary="Run the backward pass, or a part of it", **_advancing)
-@offers(negotiation.JSON, negotiation.NPZ)
-async def backward(
-    call: ChangeCall,
-    query: Annotated[SnapshotQuery, Query()],
-    body: Annotated[Backward, Body(openapi_examples=examples.BACKWARD)] = Backward(),  # noqa: B008
-) -> Response:
-    """From the loss to every gradient, down to and including layer `until`. Gradients never add up over calls."""
-    return await _advance(call, body, query)
-
-
-@router.post("/{session_id}/step", summary="Update parameters", **_advancing)
-@offers(negotiation.JSON, negotiation.NPZ)
-async def step(
-    call: ChangeCall,
-    query: Annotated[SnapshotQuery, Query()],
-    body: Annotated[Step, Body(openapi_examples=examples.STEP)] = Step(),  # noqa: B008
-) -> Response:
-    """Let the optimizer update the named parameters (default: all trainable ones not yet stepped)."""
-    return await _advance(call, body, query)
-
-
-@router.post(
-    "/{session_id}/train", summary="Train for some epochs", tags=["Advance"], response_model=TrainedSchema,
-    responses=examples.problems("session", "body", "change"),
-)  # fmt: skip
-async def train(
-    call: ChangeCall,
-    query: Annotated[SnapshotQuery, Query()],
-    body: Annotated[Train, Body(openapi_examples=examples.TRAIN)] = Train(),  # noqa: B008
-) -> Response:
-    """Repeat forward, backward and step over the session's data. Stops before a number would not be finite."""
-    view = view_of(call, query)
-    outcome = await call.sessions.change(call.session.id, body, call.if_match)
-    session, result = outcome.session, outcome.result
-    assert isinstance(result, History)
-    stopped: dict[str, Any] = {**result.stopped}
-    if stopped["actual"] is not None and not isfinite(stopped["actual"]):
-        stopped["actual"] = nonfinite_word(stopped["actual"])
-    answer = {"history": result.history, "stopped": stopped, "snapshot": snapshot(session, view)}
-    numbers = 7 * len(result.history) + 3 * session.state.nbytes // 8
-    return await json_response(
-        call, answer, headers=changed_headers(session), tag=str(session.revision), numbers=numbers
-    )
-
-
-@router.post(
-    "/{session_id}/predict", summary="Run the network on rows", tags=["Read"], response_model=PredictionSchema,
-    responses=examples.problems("session", "body"),
-)  # fmt: skip
-async def predict(
-    call: ReadCall,
-    query: Annotated[PredictQuery, Query()],
-    body: Annotated[Predict, Body(openapi_examples=examples.PREDICT)] = Predict(),  # noqa: B008
-) -> Response:
-    """The outputs for these inputs (default: the session's). Changes nothing."""
-    session, sessions = call.session, call.sessions
-    config = session.config
-    if body.inputs is not None:
-        limits.check_rows(sessions.settings, len(body.inputs))
-        inputs = build_inputs(config, body.inputs)
-    elif session.data is None:
-        raise InvalidInput([FieldError("/inputs", "this session has no data, so a prediction takes inputs")])
-    else:
-        inputs = session.data.train.inputs
-    work = cost.forward_work(config, len(inputs))
-    limits.check_work(sessions.settings, work)
-    limits.check_bytes(sessions.settings, cost.predict_bytes(config, len(inputs)), "/inputs")
-    result = await sessions.run(work, lambda: passes.predict(config, session.state.parameters, inputs))
-    answer = predicted(config, result, activations=query.include is not None)
-    shown = config.network.sizes[-1] if query.include is None else 2 * config.network.unit_count
-    return await json_response(call, answer, numbers=len(inputs) * shown)

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import numpy as np
 import orjson
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from app.api.routing import Parameters
 from app.engine import position, tensors
 from app.engine.activations import Softmax
 from app.engine.network import Config, Parameter
@@ -24,10 +25,8 @@ MAX_JACOBIAN = 100_000
 MAX_NONFINITE = 10_000
 
 
-class SnapshotQuery(BaseModel):
+class SnapshotQuery(Parameters):
     """What a snapshot shows, and how."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     include: Annotated[
         str | None,

@@ -24,7 +24,7 @@ from app.engine.stops import AnyStop
 from app.engine.training import Entry, Plan, Stopped
 from app.errors import FieldError, InvalidInput, WrongPhase, field_errors
 from app.sessions import limits
-from app.sessions.session import Session
+from app.sessions.session import Session, live_config
 from app.settings import Settings
 
 
@@ -35,8 +35,7 @@ class Job:
     Attributes:
         work: in the units of `app.engine.cost`.
         nbytes: the most that the session may hold after it.
-        run: the next session, with its own fields as they were (the service counts the change); and what else came
-            of it. It is given a function that says whether to end early.
+        run: the work itself. It is given a function that says whether to end early.
     """
 
     work: int
@@ -52,16 +51,16 @@ class Operation(Protocol):
 
 
 class Outcome(NamedTuple):
-    """The session after an operation, and what else it answers."""
+    """The fields of the session that an operation changed, and what else it answers."""
 
-    session: Session
+    changes: dict[str, Any]
     result: Any = None
 
 
 def _advance(session: Session, work: int, n: int, step: Callable[[], State]) -> Job:
     config, rows = session.config, len(session.data.train) if session.data else 0
     nbytes = cost.state_bytes(config, n, rows) + len(session.config_json)
-    return Job(work, nbytes, lambda _: Outcome(replace(session, state=step())))
+    return Job(work, nbytes, lambda _: Outcome({"state": step()}))
 
 
 class Forward(Model):
@@ -172,7 +171,7 @@ class Train(Model):
         def run(ended: Callable[[], bool]) -> Outcome:
             steps = training.train(config, state, rows, plan, time.perf_counter)
             history, trained = _run_to_end(steps, ended)
-            return Outcome(replace(session, state=trained.state), History(history, trained.stopped))
+            return Outcome({"state": trained.state}, History(history, trained.stopped))
 
         return Job(work, nbytes, run)
 
@@ -198,16 +197,16 @@ class Change(Model):
     optimizer: dict[str, Any] | str | None = None
 
     def prepare(self, session: Session, settings: Settings) -> Job:
-        changed = session
+        changes: dict[str, Any] = {}
         if "name" in self.model_fields_set:
-            changed = replace(changed, name=self.name)
+            changes["name"] = self.name
         if "optimizer" in self.model_fields_set:
-            changed = _with_optimizer(changed, self.optimizer)
-        return Job(0, changed.nbytes, lambda _: Outcome(changed))
+            changes |= _with_optimizer(session, self.optimizer)
+        return Job(0, session.nbytes, lambda _: Outcome(changes))
 
 
-def _with_optimizer(session: Session, patch: Any) -> Session:
-    """The session under its optimizer with the patch merged in."""
+def _with_optimizer(session: Session, patch: Any) -> dict[str, Any]:
+    """What changes in a session when the patch is merged into its optimizer."""
     values = orjson.loads(session.config_json)
     current = values["optimizer"]
     given = {"type": patch} if isinstance(patch, str) else patch
@@ -218,8 +217,9 @@ def _with_optimizer(session: Session, patch: Any) -> Session:
     except ValidationError as error:
         raise InvalidInput(field_errors(error, given, "/optimizer")) from None
     values["optimizer"] = optimizer.model_dump(mode="json")
-    changed = replace(session, config_json=orjson.dumps(values))
-    return replace(changed, state=carry_slots(session.config, changed.config, session.state))
+    config_json = orjson.dumps(values)
+    state = carry_slots(session.config, live_config(config_json), session.state)
+    return {"config_json": config_json, "state": state}
 
 
 def _merge(value: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
@@ -249,7 +249,7 @@ class NewData:
         limits.check_bytes(settings, nbytes)
         rows = build_data(config, self.rows, "")
         state = replace(session.state.without_trace(), epoch_position=0)
-        return Job(0, nbytes, lambda _: Outcome(replace(session, data=rows, state=state)))
+        return Job(0, nbytes, lambda _: Outcome({"data": rows, "state": state}))
 
 
 def row_count(rows: Inline) -> int:

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from app.engine import cost
 from app.engine.data import Data, build_data
@@ -26,6 +26,13 @@ class Draft(NamedTuple):
     config: Config
     data: Data | None
     nbytes: int
+
+
+class Changed(NamedTuple):
+    """A session after a change, and what else came of it."""
+
+    session: Session
+    result: Any
 
 
 class Sessions:
@@ -80,7 +87,7 @@ class Sessions:
         """The session as it is now; raises SessionNotFound or SessionExpired."""
         return await self.store.load(session_id)
 
-    async def change(self, session_id: str, operation: Operation, if_match: Collection[int] | None = None) -> Outcome:
+    async def change(self, session_id: str, operation: Operation, if_match: Collection[int] | None = None) -> Changed:
         """Do an operation to a session, all of it or nothing, as one new revision.
 
         Work up to `inline_work` is done at once. More goes to the lane, and until it has ended other changes of the
@@ -144,7 +151,7 @@ class Sessions:
         if session.id in self._busy:
             raise Busy("work on this session is under way; until it has ended, the session can only be read")
 
-    async def _commit(self, session: Session, job: Job) -> Outcome:
+    async def _commit(self, session: Session, job: Job) -> Changed:
         if job.work <= self.settings.inline_work:
             await self.store.reserve(session.id, job.nbytes)
             try:
@@ -162,13 +169,13 @@ class Sessions:
         finally:
             self._busy.discard(session.id)
 
-    async def _put(self, before: Session, outcome: Outcome) -> Outcome:
+    async def _put(self, before: Session, outcome: Outcome) -> Changed:
         """Count the change, and let the store have it."""
         now = self.clock()
         revision = before.latest_revision + 1
-        changed = replace(
-            outcome.session, revision=revision, latest_revision=revision, version=before.version + 1,
+        session = replace(
+            before, **outcome.changes, revision=revision, latest_revision=revision, version=before.version + 1,
             updated_at=now, expires_at=now + self.settings.session_ttl,
         )  # fmt: skip
-        await self.store.commit(changed)
-        return outcome._replace(session=changed)
+        await self.store.commit(session)
+        return Changed(session, outcome.result)

@@ -39,7 +39,7 @@ class Session:
     @property
     def config(self) -> Config:
         """The config, without `name`, `data` and the numbers that it started from."""
-        return _live_config(self.config_json)
+        return live_config(self.config_json)
 
     @property
     def nbytes(self) -> int:
@@ -72,7 +72,7 @@ def rows_to_json(rows: Rows) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=128)
-def _live_config(config_json: bytes) -> Config:
+def live_config(config_json: bytes) -> Config:
     """Validated configs cost some 8 kB each, so only those in use are kept; they need no initial numbers any more."""
     values = orjson.loads(config_json)
     for layer in values["network"]["layers"]:

@@ -1,0 +1,133 @@
+"""The calls that move a training on: a pass or a part of one, an update, whole epochs. And what it predicts."""
+
+from math import isfinite
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Query, Response
+from pydantic import Field
+
+from app.api import examples, negotiation
+from app.api.responses import changed_headers, json_response, snapshot_response, view_of
+from app.api.routing import ChangeCall, Parameters, ReadCall, Route, SessionCall, offers
+from app.api.schemas import PredictionSchema, SnapshotSchema, TrainedSchema
+from app.api.snapshots import SnapshotQuery, nonfinite_word, predicted, snapshot
+from app.engine import cost, passes
+from app.engine.data import build_inputs
+from app.engine.layers import Matrix
+from app.engine.spec import Model
+from app.errors import FieldError, InvalidInput
+from app.sessions import limits
+from app.sessions.operations import Backward, Forward, History, Operation, Step, Train
+
+router = APIRouter(prefix="/v1/sessions/{session_id}", tags=["Advance"], route_class=Route)
+
+
+async def _advance(call: SessionCall, operation: Operation, query: SnapshotQuery) -> Response:
+    view = view_of(call, query)
+    outcome = await call.sessions.change(call.session.id, operation, call.if_match)
+    return await snapshot_response(call, outcome.session, view, changed_headers(outcome.session))
+
+
+_advancing: dict[str, Any] = {
+    "response_model": SnapshotSchema,
+    "responses": examples.problems("session", "body", "change", snapshot=True),
+}
+
+
+@router.post("/forward", summary="Run the forward pass, or a part of it", **_advancing)
+@offers(negotiation.JSON, negotiation.NPZ)
+async def forward(
+    call: ChangeCall,
+    query: Annotated[SnapshotQuery, Query()],
+    body: Annotated[Forward, Body(openapi_examples=examples.FORWARD)] = Forward(),  # noqa: B008
+) -> Response:
+    """From the inputs to the outputs and the loss, up to and including layer `until`; answers the snapshot after it."""
+    return await _advance(call, body, query)
+
+
+@router.post("/backward", summary="Run the backward pass, or a part of it", **_advancing)
+@offers(negotiation.JSON, negotiation.NPZ)
+async def backward(
+    call: ChangeCall,
+    query: Annotated[SnapshotQuery, Query()],
+    body: Annotated[Backward, Body(openapi_examples=examples.BACKWARD)] = Backward(),  # noqa: B008
+) -> Response:
+    """From the loss to every gradient, down to and including layer `until`. Gradients never add up over calls."""
+    return await _advance(call, body, query)
+
+
+@router.post("/step", summary="Update parameters", **_advancing)
+@offers(negotiation.JSON, negotiation.NPZ)
+async def step(
+    call: ChangeCall,
+    query: Annotated[SnapshotQuery, Query()],
+    body: Annotated[Step, Body(openapi_examples=examples.STEP)] = Step(),  # noqa: B008
+) -> Response:
+    """Let the optimizer update the named parameters (default: all trainable ones not yet stepped)."""
+    return await _advance(call, body, query)
+
+
+@router.post(
+    "/train", summary="Train for some epochs", response_model=TrainedSchema,
+    responses=examples.problems("session", "body", "change"),
+)  # fmt: skip
+async def train(
+    call: ChangeCall,
+    query: Annotated[SnapshotQuery, Query()],
+    body: Annotated[Train, Body(openapi_examples=examples.TRAIN)] = Train(),  # noqa: B008
+) -> Response:
+    """Repeat forward, backward and step over the session's data. Stops before a number would not be finite."""
+    view = view_of(call, query)
+    outcome = await call.sessions.change(call.session.id, body, call.if_match)
+    session, result = outcome.session, outcome.result
+    assert isinstance(result, History)
+    stopped: dict[str, Any] = {**result.stopped}
+    if stopped["actual"] is not None and not isfinite(stopped["actual"]):
+        stopped["actual"] = nonfinite_word(stopped["actual"])
+    answer = {"history": result.history, "stopped": stopped, "snapshot": snapshot(session, view)}
+    numbers = 7 * len(result.history) + 3 * session.state.nbytes // 8
+    return await json_response(
+        call, answer, headers=changed_headers(session), tag=str(session.revision), numbers=numbers
+    )
+
+
+class PredictQuery(Parameters):
+    """What a prediction answers beside the outputs."""
+
+    include: Annotated[
+        str | None, Field(pattern=r"^activations$", description="`activations`: each layer's `z` and `a` too.")
+    ] = None
+
+
+class Predict(Model):
+    """Rows to run the network on (default: the session's own)."""
+
+    inputs: Matrix | None = None
+
+
+@router.post(
+    "/predict", summary="Run the network on rows", response_model=PredictionSchema,
+    responses=examples.problems("session", "body"),
+)  # fmt: skip
+async def predict(
+    call: ReadCall,
+    query: Annotated[PredictQuery, Query()],
+    body: Annotated[Predict, Body(openapi_examples=examples.PREDICT)] = Predict(),  # noqa: B008
+) -> Response:
+    """The outputs for these inputs (default: the session's). Changes nothing."""
+    session, sessions = call.session, call.sessions
+    config = session.config
+    if body.inputs is not None:
+        limits.check_rows(sessions.settings, len(body.inputs))
+        inputs = build_inputs(config, body.inputs)
+    elif session.data is None:
+        raise InvalidInput([FieldError("/inputs", "this session has no data, so a prediction takes inputs")])
+    else:
+        inputs = session.data.train.inputs
+    work = cost.forward_work(config, len(inputs))
+    limits.check_work(sessions.settings, work)
+    limits.check_bytes(sessions.settings, cost.predict_bytes(config, len(inputs)), "/inputs")
+    result = await sessions.run(work, lambda: passes.predict(config, session.state.parameters, inputs))
+    answer = predicted(config, result, activations=query.include is not None)
+    shown = config.network.sizes[-1] if query.include is None else 2 * config.network.unit_count
+    return await json_response(call, answer, numbers=len(inputs) * shown)

@@ -91,6 +91,7 @@ class LimitExceeded(InvalidInput):
     title = "Limit exceeded"
 
     def __init__(self, pointer: str, what: str, *, limit: int, estimate: int, setting: str) -> None:
+        estimate = min(estimate, 2**53)  # beyond, JSON's readers lose digits, and its writers refuse
         detail = f"{what} comes to {estimate:,}; this server takes at most {limit:,} ({setting})"
         super().__init__([FieldError(pointer, detail)], limit=limit, estimate=estimate, setting=setting)
 
@@ -167,7 +168,7 @@ _TAKES = {
     "extra_forbidden": "no field has this name here",
     "dict_type": "takes an object",
     "model_type": "takes an object",
-    "model_attributes_type": "takes an object",
+    "model_attributes_type": "takes a name, or an object with a type",
     "list_type": "takes a list",
     "tuple_type": "takes a list",
     "int_type": "takes a whole number",
@@ -188,7 +189,7 @@ def _describe(detail: ErrorDetails) -> str:
         return f"got {_got(detail['input'])}; takes a name, or an object with a type"
     if kind in _TAKES:
         return f"got {_got(detail['input'])}; {_TAKES[kind]}"
-    _, should, rest = detail["msg"].partition(" should ")
+    _, should, rest = detail["msg"].partition(" after validation")[0].partition(" should ")
     return f"got {_got(detail['input'])}; it should {rest}" if should else detail["msg"]
 
 

@@ -8,6 +8,7 @@ import logging
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 from fastapi import FastAPI, Request, Response
@@ -135,7 +136,7 @@ def timestamp(seconds: float) -> str:
 
 def respond(request: Request, error: GradstepError, headers: dict[str, str] | None = None) -> Response:
     """The answer that tells a client of an error."""
-    body = problem(error, request.url.path)
+    body = problem(error, quote(request.url.path, safe="/:@!$&'()*+,;=~"))
     headers = dict(headers or {})
     if isinstance(error, Full):
         headers["Retry-After"] = str(error.retry_after)
@@ -161,7 +162,7 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             allow = ", ".join(_methods(request))
-            refusal = MethodNotAllowed(f"this path does not take {request.method}; it takes {allow}")
+            refusal = MethodNotAllowed(f"this path does not take this method; it takes {allow}")
             return respond(request, refusal, {"Allow": allow})
         return respond(request, NotFound("nothing is at this path; /docs lists what there is"))
 

@@ -37,7 +37,7 @@ async def json_response(
 async def _finish(call: Call, content: bytes, status: int, headers: dict[str, str], tag: str | None) -> Response:
     if len(content) >= GZIP_BYTES:
         headers["Vary"] = "Accept, Accept-Encoding"
-        if negotiation.takes_gzip(call.request.headers.get("accept-encoding")):
+        if negotiation.takes_gzip(call.headers.get("accept-encoding")):
             content = await call.sessions.reads.run(lambda: gzip.compress(content, GZIP_LEVEL, mtime=0))
             headers["Content-Encoding"] = "gzip"
             tag = tag and f"{tag}-gzip"

@@ -20,6 +20,8 @@ from fastapi.params import Body as BodyParam
 from fastapi.params import Query as QueryParam
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
 
 from app.api import negotiation
 from app.api.problems import BodyTooLarge, MalformedBody, UnsupportedMediaType
@@ -39,6 +41,7 @@ class Call:
     """What every endpoint may need: the request, the sessions, and what the headers ask for."""
 
     request: Request
+    headers: dict[str, str]
     sessions: Sessions
     accept: str
     if_match: frozenset[int] | None
@@ -84,6 +87,17 @@ def offers(*media_types: str) -> Callable[[Callable[..., Any]], Callable[..., An
 class Route(APIRoute):
     """A route whose endpoint takes a `call`, and maybe a `body` and a `query`."""
 
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        handle = self.get_route_handler()
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            # FastAPI's own way keeps exit stacks for dependencies and handles errors a second time.
+            response = await handle(Request(scope, receive, send))
+            await response(scope, receive, send)
+
+        self.app = app
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         endpoint = cast(Callable[..., Coroutine[Any, Any, Response]], self.endpoint)
         media_types: Sequence[str] = endpoint.__dict__.get("offers", (negotiation.JSON,))
@@ -94,19 +108,19 @@ class Route(APIRoute):
 
         async def handle(request: Request) -> Response:
             sessions: Sessions = request.app.state.sessions
-            headers = request.headers
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
             if about_session:
                 session = await sessions.load(request.path_params["session_id"])
             accept = negotiation.choose(headers.get("accept"), media_types)
             arguments = {}
             if body is not None:
-                arguments["body"] = await body.read(request, sessions.settings.max_body)
+                arguments["body"] = await body.read(headers, request.receive, sessions.settings.max_body)
             if (asked := query.read(request)) is not None:
                 arguments["query"] = asked
             if_match = negotiation.revisions(headers.get("if-match"))
             if about_session:
-                return await endpoint(SessionCall(request, sessions, accept, if_match, session), **arguments)
-            return await endpoint(Call(request, sessions, accept, if_match), **arguments)
+                return await endpoint(SessionCall(request, headers, sessions, accept, if_match, session), **arguments)
+            return await endpoint(Call(request, headers, sessions, accept, if_match), **arguments)
 
         return handle
 
@@ -117,19 +131,18 @@ class _Body:
     def __init__(self, annotation: Any) -> None:
         self.adapter: TypeAdapter[Any] = TypeAdapter(_type_of(annotation, BodyParam))
 
-    async def read(self, request: Request, limit: int) -> Any:
+    async def read(self, headers: dict[str, str], receive: Receive, limit: int) -> Any:
         """The validated body; one that is left out counts as an empty object.
 
         Raises:
             UnsupportedMediaType, BodyTooLarge, MalformedBody, InvalidInput: in this order.
         """
-        headers = request.headers
         length = headers.get("content-length")
         if length != "0" and (length is not None or "transfer-encoding" in headers):
             _check_type(headers.get("content-type"), headers.get("content-encoding"))
-            if length is not None and length.isdecimal() and int(length) > limit:
+            if length is not None and length.isdecimal() and (len(length) > 18 or int(length) > limit):
                 raise _too_large(limit)
-            text = await _read(request, limit)
+            text = await _read(receive, limit)
         else:
             text = b""
         value: Any = {}
@@ -195,14 +208,18 @@ def _check_type(content_type: str | None, content_encoding: str | None) -> None:
         raise UnsupportedMediaType("takes application/json (with curl: -H 'Content-Type: application/json', or --json)")
 
 
-async def _read(request: Request, limit: int) -> bytes:
+async def _read(receive: Receive, limit: int) -> bytes:
     """The whole body, as long as it is within the limit."""
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
+    chunks, size, more = [], 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
         if size > limit:
             raise _too_large(limit)
-        chunks.append(chunk)
+        more = message.get("more_body", False)
     return b"".join(chunks)
 
 

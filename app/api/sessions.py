@@ -229,7 +229,7 @@ async def read_snapshot(call: ReadCall, query: Annotated[ReadQuery, Query()]) ->
     if query.revision not in (None, revision):
         raise RevisionGone(f"only the revision where the session stands is kept, which is {revision}")
     tags = [f'"{revision}-npz"'] if call.accept == negotiation.NPZ else [f'"{revision}"', f'"{revision}-gzip"']
-    if negotiation.not_modified(call.request.headers.get("if-none-match"), tags):
+    if negotiation.not_modified(call.headers.get("if-none-match"), tags):
         return Response(status_code=304, headers={"ETag": tags[0], "Vary": "Accept, Accept-Encoding"})
     return await snapshot_response(call, call.session, view)
 

@@ -1,9 +1,9 @@
 """A state as JSON: the one place where its numbers are written out."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -91,63 +91,41 @@ class View:
     limit: int = 1_000_000
 
 
-class _Writer:
-    """Collects a snapshot's arrays under their names, and stands null for what is not there or left out."""
+class _Place(NamedTuple):
+    """Where an array is in a snapshot."""
 
-    def __init__(self, view: View, too_large: Collection[str] = ()) -> None:
-        self.view = view
-        self.too_large = too_large
-        self.arrays: dict[str, Any] = {}
-        self.omitted: list[str] = []
-        self.by_sample: set[str] = set()
-
-    def rows(self, name: str, array: Any) -> Any:
-        """An array with a row for each sample."""
-        if array is not None and self.view.samples is not None:
-            array = array[self.view.samples]
-        self.by_sample.add(name)
-        return self.whole(name, array)
-
-    def whole(self, name: str, array: Any) -> Any:
-        """An array without samples."""
-        if array is None:
-            return None
-        if name in self.too_large:
-            return self.omit(name)
-        self.arrays[name] = array
-        if array.dtype == np.float32:
-            array = array.astype(np.float64)  # its exact value, not the shortest that rounds to it
-        return array if self.view.decimals is None else np.round(array, self.view.decimals)
-
-    def omit(self, name: str) -> None:
-        """Leave an array out, and say so."""
-        self.omitted.append(name)
+    name: str
+    holder: dict[str, Any]
+    key: str
+    by_sample: bool
 
 
 def snapshot(session: Session, view: View) -> dict[str, Any]:
     """The snapshot of a session as JSON data, its numbers as arrays."""
-    writer = _Writer(view)
-    body = _write(session, writer)
-    if sum(array.size for array in writer.arrays.values()) > view.limit:
-        writer = _Writer(view, _largest(writer.arrays, view.limit))
-        body = _write(session, writer)
-    body["nonfinite"] = _nonfinite(session, writer)
-    body["omitted"] = writer.omitted
+    body = _write(session, view)
+    body["nonfinite"], body["omitted"] = [], []
+    if not _is_plain(session, view):
+        _take_samples(body, view)
+        body["omitted"] = _add_jacobians(session, view, body) + _omit_largest(body, view.limit)
+        body["nonfinite"] = _nonfinite(body, view)
+        _round(body, view.decimals)
     return body
 
 
 def arrays(session: Session, view: View) -> dict[str, Any]:
     """The numbers of a snapshot by their names, none left out for its size."""
-    writer = _Writer(view)
-    _write(session, writer)
-    for name, array in tensors.tensors(session.config, session.state):
-        if name == "loss" or (name.endswith(".state.step") and "optimizer" in view.parts):
-            writer.arrays[name] = array
-    return writer.arrays
+    body = _write(session, view)
+    _take_samples(body, view)
+    _add_jacobians(session, view, body)
+    named = {place.name: place.holder[place.key] for place in _places(body)}
+    if session.state.loss is not None:
+        named["loss"] = np.array(session.state.loss)
+    return named
 
 
-def _write(session: Session, writer: _Writer) -> dict[str, Any]:
-    config, state, parts = session.config, session.state, writer.view.parts
+def _write(session: Session, view: View) -> dict[str, Any]:
+    """The snapshot with every number as it is."""
+    config, state, parts = session.config, session.state, view.parts
     body: dict[str, Any] = {
         "session": session.id,
         "revision": session.revision,
@@ -156,104 +134,162 @@ def _write(session: Session, writer: _Writer) -> dict[str, Any]:
         "allowed": position.allowed_operations(config, state, has_data=session.data is not None),
         "steps": state.steps,
         "epochs": state.epochs,
-        "loss": _rounded(state.loss, writer.view.decimals),
+        "loss": state.loss,
     }
     if "activations" in parts:
-        body["inputs"] = writer.rows("inputs", state.inputs)
-        body["targets"] = writer.rows("targets", state.targets)
-        body["outputs"] = writer.rows("outputs", tensors.outputs(config, state))
-    shown = range(len(config.network.layers)) if writer.view.layers is None else writer.view.layers
-    body["layers"] = [_layer(config, state, index, writer) for index in shown]
+        body["inputs"] = state.inputs
+        body["targets"] = state.targets
+        body["outputs"] = tensors.outputs(config, state)
+    shown = range(len(config.network.layers)) if view.layers is None else view.layers
+    body["layers"] = [_layer(config, state, index, parts) for index in shown]
     return body
 
 
-def _layer(config: Config, state: State, index: int, writer: _Writer) -> dict[str, Any]:
-    parts, name = writer.view.parts, config.network.names[index]
-    activation = config.network.layers[index].activation
+def _layer(config: Config, state: State, index: int, parts: frozenset[str]) -> dict[str, Any]:
+    network = config.network
     z, a, da_dz, dL_da, dL_dz = tensors.trace(config, state, index)
-    layer: dict[str, Any] = {"name": name, "activation": activation.type}
+    layer: dict[str, Any] = {"name": network.names[index], "activation": network.layers[index].activation.type}
     if "activations" in parts:
-        layer["z"] = writer.rows(f"{name}.z", z)
-        layer["a"] = writer.rows(f"{name}.a", a)
-        layer["da_dz"] = writer.rows(f"{name}.da_dz", da_dz)
-    if "jacobians" in parts and isinstance(activation, Softmax):
-        layer["da_dz"] = None if a is None or dL_dz is None else _jacobian(activation, f"{name}.da_dz", a, writer)
+        layer["z"], layer["a"], layer["da_dz"] = z, a, da_dz
     if "gradients" in parts:
-        layer["dL_da"] = writer.rows(f"{name}.dL_da", dL_da)
-        layer["dL_dz"] = writer.rows(f"{name}.dL_dz", dL_dz)
+        layer["dL_da"], layer["dL_dz"] = dL_da, dL_dz
     if not parts.isdisjoint(("parameters", "gradients", "optimizer")):
+        gradients = state.gradients if dL_dz is not None else None
         layer["parameters"] = {
-            parameter.kind: _parameter(config, state, parameter, writer)
-            for parameter in config.network.layer_parameters[index]
+            parameter.kind: _parameter(config, state, parameter, gradients, parts)
+            for parameter in network.layer_parameters[index]
             if parameter is not None
         }
     return layer
 
 
-def _parameter(config: Config, state: State, parameter: Parameter, writer: _Writer) -> dict[str, Any]:
-    parts, name, numbers = writer.view.parts, parameter.name, dict[str, Any]()
+def _parameter(
+    config: Config, state: State, parameter: Parameter, gradients: Array | None, parts: frozenset[str]
+) -> dict[str, Any]:
+    numbers: dict[str, Any] = {}
     if "parameters" in parts:
-        numbers["value"] = writer.whole(name, parameter.view(state.parameters))
+        numbers["value"] = parameter.view(state.parameters)
     if "gradients" in parts:
-        reached = state.gradients is not None and tensors.reached_backward(config, state, parameter.layer)
-        gradient = parameter.view(state.gradients) if reached and state.gradients is not None else None
-        numbers["gradient"] = writer.whole(f"{name}.gradient", gradient)
+        numbers["gradient"] = None if gradients is None else parameter.view(gradients)
     if "optimizer" in parts:
-        numbers["state"] = {
-            slot: value if isinstance(value, int) else writer.whole(f"{name}.state.{slot}", value)
-            for slot, value in tensors.slots(config, state, config.network.by_name[name]).items()
-        }
+        numbers["state"] = tensors.slots(config, state, parameter)
     return numbers
 
 
-def _jacobian(softmax: Softmax, name: str, a: Array, writer: _Writer) -> Any:
-    """A softmax's derivatives (n, units, units), unless they would be too many."""
-    samples = writer.view.samples
-    shown = a if samples is None else a[samples]
-    if shown.size * shown.shape[1] > MAX_JACOBIAN:
-        return writer.omit(name)
-    writer.by_sample.add(name)
-    return writer.whole(name, softmax.jacobian(shown))
+def _is_plain(session: Session, view: View) -> bool:
+    """Whether every number of a snapshot is to be written just as it is, as it mostly is."""
+    state = session.state
+    vectors = [
+        v for v in (state.parameters, state.gradients, state.slots, state.forward, state.backward) if v is not None
+    ]
+    return (
+        view.samples is None
+        and view.decimals is None
+        and "jacobians" not in view.parts
+        and state.parameters.dtype == np.float64
+        and 2 * sum(vector.size for vector in vectors) + 2 * _rows_size(state) <= view.limit
+        and (state.loss is None or isfinite(state.loss))
+        and tensors.all_finite(*vectors)
+    )
 
 
-def _rounded(number: float | None, decimals: int | None) -> float | None:
-    return number if number is None or decimals is None else round(number, decimals)
+def _rows_size(state: State) -> int:
+    return 0 if state.inputs is None else state.inputs.size + (0 if state.targets is None else state.targets.size)
 
 
-def _largest(arrays: Mapping[str, Any], limit: int) -> set[str]:
-    """The names of the largest arrays, without which the rest are within the limit."""
-    total = sum(array.size for array in arrays.values())
-    largest = set()
-    for name in sorted(arrays, key=lambda name: -arrays[name].size):
+_TERMS = ("z", "a", "da_dz", "dL_da", "dL_dz")
+
+
+def _places(body: dict[str, Any]) -> Iterator[_Place]:
+    """The places of a snapshot that hold an array, in order."""
+    for key in ("inputs", "targets", "outputs"):
+        if body.get(key) is not None:
+            yield _Place(key, body, key, True)
+    for layer in body.get("layers", ()):
+        for term in _TERMS:
+            if layer.get(term) is not None:
+                yield _Place(f"{layer['name']}.{term}", layer, term, True)
+        for kind, numbers in layer.get("parameters", {}).items():
+            name = f"{layer['name']}.{kind}"
+            if "value" in numbers:
+                yield _Place(name, numbers, "value", False)
+            if numbers.get("gradient") is not None:
+                yield _Place(f"{name}.gradient", numbers, "gradient", False)
+            for slot, value in numbers.get("state", {}).items():
+                if value is not None:
+                    yield _Place(f"{name}.state.{slot}", numbers["state"], slot, False)
+
+
+def _take_samples(body: dict[str, Any], view: View) -> None:
+    if view.samples is not None:
+        for place in _places(body):
+            if place.by_sample:
+                place.holder[place.key] = place.holder[place.key][view.samples]
+
+
+def _add_jacobians(session: Session, view: View, body: dict[str, Any]) -> list[str]:
+    """Put in each softmax's derivatives (n, units, units) if asked for; the names of those that are too large."""
+    if "jacobians" not in view.parts:
+        return []
+    config, omitted = session.config, []
+    for layer in body["layers"]:
+        index = config.network.names.index(layer["name"])
+        activation, (_, a, _, _, dL_dz) = (
+            config.network.layers[index].activation,
+            tensors.trace(config, session.state, index),
+        )
+        if not isinstance(activation, Softmax):
+            continue
+        layer["da_dz"] = None
+        if a is None or dL_dz is None:
+            continue
+        if view.samples is not None:
+            a = a[view.samples]
+        if a.size * a.shape[1] > MAX_JACOBIAN:
+            omitted.append(f"{layer['name']}.da_dz")
+        else:
+            layer["da_dz"] = activation.jacobian(a)
+    return omitted
+
+
+def _omit_largest(body: dict[str, Any], limit: int) -> list[str]:
+    """Set the largest arrays to null until the rest are within the limit; their names in order."""
+    places = [(np.size(place.holder[place.key]), place) for place in _places(body)]
+    total, omitted = sum(size for size, _ in places), set()
+    for size, place in sorted(places, key=lambda sized: -sized[0]):
         if total <= limit:
             break
-        largest.add(name)
-        total -= arrays[name].size
-    return largest
+        place.holder[place.key] = None
+        omitted.add(place.name)
+        total -= size
+    return [place.name for _, place in places if place.name in omitted]
 
 
-def _nonfinite(session: Session, writer: _Writer) -> list[dict[str, Any]]:
+def _nonfinite(body: dict[str, Any], view: View) -> list[dict[str, Any]]:
     """The entries that JSON cannot say, up to a bound; `index` counts from the first of all samples."""
-    state = session.state
-    vectors = (state.parameters, state.gradients, state.slots, state.forward, state.backward)
-    if (state.loss is None or isfinite(state.loss)) and all(v is None or tensors.all_finite(v) for v in vectors):
-        return []
+    offset = view.samples.start if view.samples else 0
     found: list[dict[str, Any]] = []
-    if state.loss is not None and not isfinite(state.loss):
-        found.append({"name": "loss", "index": [], "value": nonfinite_word(state.loss)})
-    return found + _nonfinite_entries(writer)
-
-
-def _nonfinite_entries(writer: _Writer) -> list[dict[str, Any]]:
-    offset = writer.view.samples.start if writer.view.samples else 0
-    found: list[dict[str, Any]] = []
-    for name, array in writer.arrays.items():
+    if body.get("loss") is not None and not isfinite(body["loss"]):
+        found.append({"name": "loss", "index": [], "value": nonfinite_word(body["loss"])})
+    for place in _places(body):
+        array = np.asarray(place.holder[place.key])
         for index in np.argwhere(~np.isfinite(array))[: MAX_NONFINITE - len(found)].tolist():
             value = nonfinite_word(float(array[tuple(index)]))
-            if name in writer.by_sample:
+            if place.by_sample:
                 index[0] += offset
-            found.append({"name": name, "index": index, "value": value})
+            found.append({"name": place.name, "index": index, "value": value})
     return found
+
+
+def _round(body: dict[str, Any], decimals: int | None) -> None:
+    """Round where it is asked for, and write a float32 as the exact number that it is, not the shortest near it."""
+    for place in _places(body):
+        value = place.holder[place.key]
+        if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+            value = value.astype(np.float64)
+            place.holder[place.key] = value if decimals is None else np.round(value, decimals)
+    if decimals is not None and body.get("loss") is not None:
+        body["loss"] = round(body["loss"], decimals) if isfinite(body["loss"]) else None
 
 
 def nonfinite_word(value: float) -> str:
@@ -268,12 +304,12 @@ def dumps(body: Any) -> bytes:
 
 def predicted(config: Config, work: Work, *, activations: bool) -> dict[str, Any]:
     """A prediction as JSON data: the outputs, and with `activations` each layer's z and a."""
-    writer = _Writer(View())
-    body: dict[str, Any] = {"outputs": writer.whole("outputs", work.outputs)}
+    body: dict[str, Any] = {"outputs": work.outputs}
     if activations:
         body["layers"] = [
-            {"name": name, "z": writer.whole(f"{name}.z", layer.z), "a": writer.whole(f"{name}.a", layer.a)}
+            {"name": name, "z": layer.z, "a": layer.a}
             for name, layer in zip(config.network.names, work.layers, strict=True)
         ]
-    body["nonfinite"] = _nonfinite_entries(writer)
+    body["nonfinite"] = _nonfinite(body, View())
+    _round(body, None)
     return body

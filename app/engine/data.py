@@ -156,15 +156,16 @@ def _matrix(rows: Sequence[Sequence[float]], width: int, dtype: str, pointer: st
         if len(row) != width:
             detail = f"got a row of {len(row)} numbers; takes {width}"
             raise InvalidInput([FieldError(f"{pointer}/{index}", detail)])
-    out = np.array(rows, dtype=dtype)
-    check_finite(out, pointer)
-    return read_only(out)
+    return read_only(finite_array(rows, dtype, pointer))
 
 
-def check_finite(array: Array, pointer: str) -> None:
-    """Refuse numbers that do not fit the dtype (float32 ends at 3.4e38)."""
+def finite_array(numbers: Any, dtype: str, pointer: str) -> Array:
+    """The numbers as an array of the dtype; refuses those that do not fit it (float32 ends at 3.4e38)."""
+    with np.errstate(over="ignore"):
+        array = np.asarray(numbers, dtype)
     if not np.isfinite(array).all():
-        raise InvalidInput([FieldError(pointer, f"has a number that is too large for {array.dtype}")])
+        raise InvalidInput([FieldError(pointer, f"has a number that is too large for {dtype}")])
+    return array
 
 
 def _freeze(rows: Rows) -> Rows:

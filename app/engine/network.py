@@ -22,19 +22,15 @@ Seed = Annotated[int, Field(ge=0, le=2**53 - 1)]
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter tensor: `hidden.weight` or `hidden.bias`, and the slice of the packed vector that it is."""
+    """One parameter tensor: `hidden.weight` or `hidden.bias`, its place in the packed vector and among its like."""
 
     name: str
     layer: int
     kind: Literal["weight", "bias"]
     shape: tuple[int, ...]
-    start: int
+    place: slice
+    index: int
     trainable: bool
-
-    @property
-    def stop(self) -> int:
-        """One past the last entry in the packed vector."""
-        return self.start + math.prod(self.shape)
 
     @property
     def row(self) -> tuple[int, ...]:
@@ -43,7 +39,7 @@ class Parameter:
 
     def view(self, vector: Array) -> Array:
         """This parameter's part of a packed vector, in its shape."""
-        return vector[self.start : self.stop].reshape(self.shape)
+        return vector[self.place].reshape(self.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,16 +107,16 @@ class Network(Spec):
         return tuple(self._lay_out_parameters())
 
     def _lay_out_parameters(self) -> Iterator[Parameter]:
-        start = 0
+        start = count = 0
         for index, layer in enumerate(self.layers):
             shapes: list[tuple[Literal["weight", "bias"], tuple[int, ...]]]
             shapes = [("weight", (layer.units, self.sizes[index]))]
             if layer.bias != "none":
                 shapes.append(("bias", (1 if layer.bias == "shared" else layer.units,)))
             for kind, shape in shapes:
-                parameter = Parameter(f"{layer.name}.{kind}", index, kind, shape, start, layer.trainable)
-                start = parameter.stop
-                yield parameter
+                place = slice(start, start + math.prod(shape))
+                yield Parameter(f"{layer.name}.{kind}", index, kind, shape, place, count, layer.trainable)
+                start, count = place.stop, count + 1
 
     @cached_property
     def layer_parameters(self) -> tuple[tuple[Parameter, Parameter | None], ...]:
@@ -141,7 +137,7 @@ class Network(Spec):
     @cached_property
     def parameter_count(self) -> int:
         """How many numbers the network learns or could learn."""
-        return self.parameters[-1].stop
+        return int(self.parameters[-1].place.stop)
 
     @cached_property
     def products(self) -> int:

@@ -15,7 +15,6 @@ them run it on fresh memory, so that no state ever changes; a training runs it o
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -62,7 +61,7 @@ class Work:
             layer.x = below
             layer.W = weight.view(parameters)
             layer.WT = layer.W.T
-            layer.b = None if bias is None else parameters[bias.start : bias.stop].reshape(bias.row)
+            layer.b = None if bias is None else parameters[bias.place].reshape(bias.row)
             layer.z = forward[trace.z].reshape(trace.shape)
             layer.a = below = forward[trace.a].reshape(trace.shape)
             layer.t = np.empty(trace.shape, config.dtype)
@@ -79,7 +78,7 @@ class Work:
             layer.gb = None
             if bias is not None:
                 shared = bias.shape == (1,)
-                layer.gb = gradients[bias.start : bias.stop].reshape(() if shared else bias.shape)
+                layer.gb = gradients[bias.place].reshape(() if shared else bias.shape)
                 layer.summed = layer.dL_dz.reshape(-1) if shared else layer.dL_dz
                 layer.ones = np.ones(len(layer.summed), config.dtype)
 
@@ -176,10 +175,10 @@ def _pieces(config: Config, chosen: Sequence[int], updates: Sequence[int]) -> li
     for index in chosen:
         parameter = config.network.parameters[index]
         first, piece = pieces[-1] if pieces else (index, slice(-1, -1))
-        if piece.stop == parameter.start and updates[first] == updates[index]:
-            pieces[-1] = (first, slice(piece.start, parameter.stop))
+        if piece.stop == parameter.place.start and updates[first] == updates[index]:
+            pieces[-1] = (first, slice(piece.start, parameter.place.stop))
         else:
-            pieces.append((index, slice(parameter.start, parameter.stop)))
+            pieces.append((index, parameter.place))
     return pieces
 
 
@@ -206,8 +205,8 @@ class Norm:
 
 def begin(state: State, inputs: Array, targets: Targets | None, *, own_rows: bool) -> State:
     """A forward pass about to start over these rows; what an earlier pass left is gone."""
-    return replace(
-        state, used=state.parameters, gradients=None, forward=None, backward=None, inputs=inputs, targets=targets,
+    return state._replace(
+        used=state.parameters, gradients=None, forward=None, backward=None, inputs=inputs, targets=targets,
         own_rows=own_rows, forwarded=0, backwarded=0, stepped=frozenset(), phase="forward", loss=None,
     )  # fmt: skip
 
@@ -246,7 +245,7 @@ def forward(config: Config, state: State, until: str | None = None) -> State:
         vector = state.forward.copy()
     used = state.parameters
     if state.used is not used:  # changed since the pass began: the layers passed before keep what they used
-        start = network.layer_parameters[state.forwarded][0].start
+        start = network.layer_parameters[state.forwarded][0].place.start
         used = read_only(np.concatenate([state.used[:start], state.parameters[start:]]))
     work = Work(config, used, state.inputs, state.targets, vector)
     loss = None
@@ -254,7 +253,7 @@ def forward(config: Config, state: State, until: str | None = None) -> State:
         work.forward(state.forwarded, stop)
         if stop == len(network.layers) and state.targets is not None:
             loss = work.loss()
-    return replace(state, used=used, forward=read_only(vector), forwarded=stop, loss=loss)
+    return state._replace(used=used, forward=read_only(vector), forwarded=stop, loss=loss)
 
 
 def check_backward(config: Config, state: State, until: str | None = None) -> range:
@@ -297,8 +296,7 @@ def backward(config: Config, state: State, until: str | None = None, using: Usin
     work = Work(config, parameters, state.inputs, state.targets, state.forward, vector, gradients)
     with np.errstate(all="ignore"):
         work.backward(layers.start, layers.stop)
-    return replace(
-        state, phase="backward", backward=read_only(vector), gradients=read_only(gradients),
+    return state._replace(phase="backward", backward=read_only(vector), gradients=read_only(gradients),
         backwarded=count - layers.start, stepped=frozenset() if anew else state.stepped,
     )  # fmt: skip
 
@@ -322,8 +320,7 @@ def update(config: Config, state: State, names: Sequence[str] | None = None) -> 
         norm = Norm(config, state.gradients)() if config.optimizer.clip else 0.0
         apply(config.optimizer.rate(state.steps), norm)
     stepped = state.stepped.union(network.parameters[index].name for index in chosen)
-    changed = replace(
-        state,
+    changed = state._replace(
         parameters=read_only(parameters),
         slots=read_only(slots),
         updates=apply.counts(),
@@ -335,8 +332,8 @@ def update(config: Config, state: State, names: Sequence[str] | None = None) -> 
 
 
 def _whole_step(state: State) -> State:
-    done = replace(state, phase="ready", stepped=frozenset(), steps=state.steps + 1)
-    return replace(done, epochs=state.epochs + 1, epoch_position=0) if state.own_rows else done
+    done = state._replace(phase="ready", stepped=frozenset(), steps=state.steps + 1)
+    return done._replace(epochs=state.epochs + 1, epoch_position=0) if state.own_rows else done
 
 
 def to_update(config: Config, state: State, names: Sequence[str] | None = None) -> list[int]:

@@ -1,12 +1,13 @@
 """Every tensor of a state by its name, in the order of computation."""
 
 from collections.abc import Iterator
+from math import isfinite
 from typing import NamedTuple
 
 import numpy as np
 
 from app.engine.losses import Targets
-from app.engine.network import Config
+from app.engine.network import Config, Parameter
 from app.engine.spec import Array
 from app.engine.state import State
 
@@ -50,16 +51,18 @@ def outputs(config: Config, state: State) -> Array | None:
     return trace(config, state, len(config.network.layers) - 1).a
 
 
-def slots(config: Config, state: State, parameter: int) -> dict[str, Array | int | None]:
+def slots(config: Config, state: State, parameter: Parameter) -> dict[str, Array | int | None]:
     """The optimizer's own values for a parameter tensor, by PyTorch's names; None for what does not exist yet."""
-    optimizer, tensor = config.optimizer, config.network.parameters[parameter]
-    updated = state.updates[parameter] > 0
+    optimizer = config.optimizer
     values: dict[str, Array | int | None] = {}
+    if not len(state.slots):
+        return values
+    updated = state.updates[parameter.index] > 0
     for slot, name in zip(state.slots, optimizer.slot_names(), strict=True):
         exists = updated or optimizer.initial(name) is not None
-        values[name] = tensor.view(slot) if exists else None
+        values[name] = parameter.view(slot) if exists else None
     if optimizer.counts_steps:
-        values["step"] = state.updates[parameter]
+        values["step"] = state.updates[parameter.index]
     return values
 
 
@@ -94,8 +97,8 @@ def tensors(config: Config, state: State) -> Iterator[tuple[str, Array | Targets
         for parameter in config.network.layer_parameters[index]:
             if parameter is not None:
                 yield f"{parameter.name}.gradient", parameter.view(state.gradients)
-    for index, parameter in enumerate(config.network.parameters):
-        for slot, value in slots(config, state, index).items():
+    for parameter in config.network.parameters:
+        for slot, value in slots(config, state, parameter).items():
             if value is not None:
                 yield f"{parameter.name}.state.{slot}", np.asarray(value)
 
@@ -108,8 +111,11 @@ def first_nonfinite(named: Iterator[tuple[str, Array | Targets]]) -> tuple[str, 
     return None
 
 
-def all_finite(array: Array | Targets) -> bool:
-    """Whether no entry is NaN or infinite; one dot product where that settles it."""
-    flat = array.reshape(-1)
+def all_finite(*arrays: Array | Targets) -> bool:
+    """Whether no entry is NaN or infinite; a dot product says so of most arrays at once."""
     with np.errstate(all="ignore"):
-        return bool(np.isfinite(flat.dot(flat))) or bool(np.isfinite(flat).all())
+        for array in arrays:
+            flat = array.reshape(-1)
+            if not isfinite(flat.dot(flat)) and not np.isfinite(flat).all():
+                return False
+    return True

@@ -8,7 +8,7 @@ more step.
 
 import math
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from math import isfinite
 from typing import Literal, NamedTuple, NotRequired
@@ -185,7 +185,7 @@ class _Training:
                     self._end_epoch(reported, norm, rate)
                 if clock() > until:
                     break
-            return isfinite(self.norm()) and all_finite(self.parameters) and all_finite(self.slots)
+            return isfinite(self.norm()) and all_finite(self.parameters, self.slots)
 
     def _work(self, start: int, stop: int) -> Work:
         """The work for a batch on the private memory, its rows put in place."""
@@ -209,8 +209,7 @@ class _Training:
         """One step by the pure passes, which brings `state` to where the training is; false where it is not finite."""
         state = self.state
         if self.steps > state.steps:
-            state = replace(
-                state, parameters=read_only(self.parameters.copy()), slots=read_only(self.slots.copy()),
+            state = state._replace(parameters=read_only(self.parameters.copy()), slots=read_only(self.slots.copy()),
                 updates=self.update.counts(), steps=self.steps, epochs=self.epochs, epoch_position=self.position,
             )  # fmt: skip
         backward, after = self._pass(state)
@@ -246,7 +245,8 @@ class _Training:
         begun = passes.begin(state, read_only(rows.inputs), read_only(rows.targets), own_rows=own_rows)
         backward = passes.backward(self.config, passes.forward(self.config, begun))
         epochs, position = (state.epochs + 1, 0) if stop == n else (state.epochs, stop)
-        return backward, replace(passes.update(self.config, backward), epochs=epochs, epoch_position=position)
+        after = passes.update(self.config, backward)
+        return backward, after._replace(epochs=epochs, epoch_position=position)
 
     def _stop_before_nonfinite(self) -> Generator[list[Entry], bool | None, Trained]:
         """Go again from the last state made by passes, a step at a time, up to the one that is not finite."""

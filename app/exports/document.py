@@ -6,7 +6,6 @@ Tensors are little-endian bytes in base64, so that NaN, infinities and -0 surviv
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Iterator
-from dataclasses import replace
 from math import prod
 from typing import Annotated, Any, Literal
 
@@ -168,7 +167,7 @@ def _with_trace(config: Config, state: State, source: "_Source") -> State:
     loss = float(source.take("loss", (), "float64")) if "loss" in source.tensors else None
     if loss is None and state.targets is not None and state.forwarded == len(network.layers):
         raise source.error("loss", "is needed")
-    return replace(state, forward=read_only(forward), backward=backward, gradients=gradients, loss=loss)
+    return state._replace(forward=read_only(forward), backward=backward, gradients=gradients, loss=loss)
 
 
 def _vector(config: Config, source: "_Source", suffix: str, otherwise: Any = None) -> Any:

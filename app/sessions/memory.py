@@ -59,7 +59,7 @@ class MemoryStore:
         raise SessionNotFound("no session has this id")
 
     async def commit(self, session: Session) -> None:
-        current = await self.load(session.id)
+        current = self._sessions.get(session.id) or await self.load(session.id)
         if session.version != current.version + 1:
             raise Conflict
         self._put(session)
@@ -83,8 +83,8 @@ class MemoryStore:
     def _put(self, session: Session) -> None:
         self._sessions[session.id] = session
         self._sessions.move_to_end(session.id)
-        if session.id not in self._reserved:
-            self._hold(session.id, session.nbytes)
+        self._reserved.discard(session.id)
+        self._hold(session.id, session.nbytes)
 
     def _hold(self, session_id: str, nbytes: int | None) -> None:
         """Count the memory of a session; None for one that is gone."""

@@ -6,7 +6,7 @@ its cost is known, before it is run. Running it is a pure function from a sessio
 
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple, Protocol
 
 import orjson
@@ -248,7 +248,7 @@ class NewData:
         nbytes = cost.state_bytes(config, 0, n) + len(session.config_json)
         limits.check_bytes(settings, nbytes)
         rows = build_data(config, self.rows, "")
-        state = replace(session.state.without_trace(), epoch_position=0)
+        state = session.state.without_trace()._replace(epoch_position=0)
         return Job(0, nbytes, lambda _: Outcome({"data": rows, "state": state}))
 
 

@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable, Collection
-from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
 from app.engine import cost
@@ -71,16 +70,16 @@ class Sessions:
         await self.store.reserve(session_id, draft.nbytes)
         try:
             if state is None:
-                work = cost.update_work(config)
-                state = await self.run(work, lambda: initial_state(config))
+                state = await self.run(cost.update_work(config), lambda: initial_state(config))
             now = self.clock()
             session = Session(
                 session_id, config.name, config_to_json(config), draft.data, state, now, now,
                 now + self.settings.session_ttl,
             )  # fmt: skip
             await self.store.create(session)
-        finally:
+        except BaseException:
             await self.store.release(session_id)
+            raise
         return session
 
     async def load(self, session_id: str) -> Session:
@@ -152,29 +151,32 @@ class Sessions:
             raise Busy("work on this session is under way; until it has ended, the session can only be read")
 
     async def _commit(self, session: Session, job: Job) -> Changed:
-        if job.work <= self.settings.inline_work:
-            await self.store.reserve(session.id, job.nbytes)
-            try:
-                return await self._put(session, job.run(lambda: False))
-            finally:
-                await self.store.release(session.id)
-        self.lane.check_room()
-        self._busy.add(session.id)
+        """Do a prepared operation, within room that is taken first, and given back where nothing comes of it."""
+        inline = job.work <= self.settings.inline_work
+        if not inline:
+            self.lane.check_room()
+        await self.store.reserve(session.id, job.nbytes)
         try:
-            await self.store.reserve(session.id, job.nbytes)
-            try:
-                return await self._put(session, await self.lane.run(lambda: job.run(self.lane.closing.is_set)))
-            finally:
-                await self.store.release(session.id)
+            outcome = job.run(lambda: False) if inline else await self._run_in_lane(session.id, job)
+            return await self._put(session, outcome)
+        except BaseException:
+            await self.store.release(session.id)
+            raise
+
+    async def _run_in_lane(self, session_id: str, job: Job) -> Outcome:
+        """Do a long operation in a thread; until it has ended, the session is busy."""
+        self._busy.add(session_id)
+        try:
+            return await self.lane.run(lambda: job.run(self.lane.closing.is_set))
         finally:
-            self._busy.discard(session.id)
+            self._busy.discard(session_id)
 
     async def _put(self, before: Session, outcome: Outcome) -> Changed:
         """Count the change, and let the store have it."""
         now = self.clock()
         revision = before.latest_revision + 1
-        session = replace(
-            before, **outcome.changes, revision=revision, latest_revision=revision, version=before.version + 1,
+        session = before._replace(
+            **outcome.changes, revision=revision, latest_revision=revision, version=before.version + 1,
             updated_at=now, expires_at=now + self.settings.session_ttl,
         )  # fmt: skip
         await self.store.commit(session)

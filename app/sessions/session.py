@@ -1,8 +1,7 @@
 """A session: a config, the rows that it trains on, and the state where it stands. Immutable, like what is in it."""
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -13,8 +12,7 @@ from app.engine.state import State
 _RECORD_BYTES = 2_500
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(NamedTuple):
     """Everything that is kept of a session.
 
     Attributes:

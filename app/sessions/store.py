@@ -23,7 +23,7 @@ class SessionStore(Protocol):
         """
 
     async def release(self, session_id: str) -> None:
-        """Give back what was reserved and not used."""
+        """Give back what was reserved: nothing came of it. (`create` and `commit` do so for what did.)"""
 
     async def create(self, session: Session) -> None:
         """Put a new session into its reserved place."""

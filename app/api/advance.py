@@ -23,7 +23,7 @@ router = APIRouter(prefix="/v1/sessions/{session_id}", tags=["Advance"], route_c
 
 
 async def _advance(call: SessionCall, operation: Operation, query: SnapshotQuery) -> Response:
-    view = view_of(call, query)
+    view = view_of(call, query, changing=True)
     outcome = await call.sessions.change(call.session.id, operation, call.if_match)
     return await snapshot_response(call, outcome.session, view, changed_headers(outcome.session))
 
@@ -77,7 +77,7 @@ async def train(
     body: Annotated[Train, Body(openapi_examples=examples.TRAIN)] = Train(),  # noqa: B008
 ) -> Response:
     """Repeat forward, backward and step over the session's data. Stops before a number would not be finite."""
-    view = view_of(call, query)
+    view = view_of(call, query, changing=True)
     outcome = await call.sessions.change(call.session.id, body, call.if_match)
     session, result = outcome.session, outcome.result
     assert isinstance(result, History)

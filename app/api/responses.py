@@ -46,9 +46,9 @@ async def _finish(call: Call, content: bytes, status: int, headers: dict[str, st
     return Response(content, status, headers, media_type=negotiation.JSON)
 
 
-def view_of(call: SessionCall, query: SnapshotQuery) -> View:
-    """What a query asks to see of the session."""
-    return query.view(call.session, call.sessions.settings.max_numbers)
+def view_of(call: SessionCall, query: SnapshotQuery, *, changing: bool = False) -> View:
+    """What a query asks to see of the session, as it is or as it will be after a change."""
+    return query.view(call.session, call.sessions.settings.max_numbers, changing=changing)
 
 
 async def snapshot_response(

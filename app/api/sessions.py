@@ -22,7 +22,7 @@ from app.engine import cost, position
 from app.engine.data import Inline
 from app.engine.network import Config
 from app.errors import FieldError, InvalidInput, RevisionGone
-from app.exports.document import Document, export, restore
+from app.exports.document import Document, export, restore, rows_in_use
 from app.sessions.operations import Change, NewData
 from app.sessions.session import Session, full_config, rows_to_json
 
@@ -116,9 +116,13 @@ async def create(
 ) -> Response:
     """Make a training session from a config, or from a document that `export` gave."""
     sessions = call.sessions
-    config = body.config if isinstance(body, Document) else body
-    draft = sessions.draft(config)
-    state = restore(body, draft.data) if isinstance(body, Document) else None
+    if isinstance(body, Document):
+        config = body.config
+        draft = sessions.draft(config, rows_in_use(body))
+        state = restore(body, draft.data)
+    else:
+        config, state = body, None
+        draft = sessions.draft(config)
     if query.dry_run:
         rows = len(draft.data.train) if draft.data else 0
         answer = {

@@ -49,9 +49,13 @@ class SnapshotQuery(Parameters):
         int | None, Field(ge=0, le=17, description="Round numbers to so many decimals, for reading.")
     ] = None
 
-    def view(self, session: Session, limit: int) -> "View":
-        """This query as it applies to a session; raises InvalidInput for layers or samples that it does not have."""
-        return View(self._parts(), self._layers(session), self._samples(session), self.decimals, limit)
+    def view(self, session: Session, limit: int, *, changing: bool = False) -> "View":
+        """This query as it applies to a session; raises InvalidInput for layers or samples that it does not have.
+
+        A session that is `changing` will have other samples, so that only those that it does have then are shown.
+        """
+        inputs = None if changing else session.state.inputs
+        return View(self._parts(), self._layers(session), self._samples(inputs), self.decimals, limit)
 
     def _parts(self) -> frozenset[str]:
         if self.include is None:
@@ -68,12 +72,11 @@ class SnapshotQuery(Parameters):
             return None
         return sorted({layer_index(session.config, name.strip(), "?layers") for name in self.layers.split(",")})
 
-    def _samples(self, session: Session) -> slice | None:
+    def _samples(self, inputs: Array | None) -> slice | None:
         if self.samples is None:
             return None
         first, _, stop = self.samples.partition(":")
         chosen = slice(int(first), int(stop) if stop else int(first) + 1)
-        inputs = session.state.inputs
         if chosen.start >= chosen.stop or (inputs is not None and chosen.stop > len(inputs)):
             there = "" if inputs is None else f"; there are {len(inputs)} samples"
             raise InvalidInput([FieldError("?samples", f"takes a range such as 0:64{there}")])
@@ -287,9 +290,16 @@ def _round(body: dict[str, Any], decimals: int | None) -> None:
         value = place.holder[place.key]
         if isinstance(value, np.ndarray) and value.dtype.kind == "f":
             value = value.astype(np.float64)
-            place.holder[place.key] = value if decimals is None else np.round(value, decimals)
+            place.holder[place.key] = value if decimals is None else _rounded(value, decimals)
     if decimals is not None and body.get("loss") is not None:
         body["loss"] = round(body["loss"], decimals) if isfinite(body["loss"]) else None
+
+
+def _rounded(array: Array, decimals: int) -> Array:
+    """Rounded to decimals; numbers so large that they have none stay as they are."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        rounded = np.round(array, decimals)
+    return np.where(np.isfinite(rounded), rounded, array)
 
 
 def nonfinite_word(value: float) -> str:

@@ -167,7 +167,7 @@ class GELU(Activation):
 
     def _normal_cdf(self, layer: LayerArrays) -> Array:
         """Φ(z), the standard normal distribution function; numpy has no erf, the standard library has."""
-        values = map(math.erf, (layer.z / _SQRT_2).ravel().tolist())
+        values = map(math.erf, (layer.z / _SQRT_2).ravel().data)  # one Python number at a time
         return (1 + np.fromiter(values, layer.z.dtype, layer.z.size).reshape(layer.z.shape)) / 2
 
     def _tanh(self, layer: LayerArrays) -> Array:

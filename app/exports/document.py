@@ -10,7 +10,8 @@ from math import prod
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from app.engine import tensors
 from app.engine.data import Data
@@ -48,6 +49,20 @@ class Counters(Model):
     own_rows: bool
 
 
+def _to_first_wrong(tensors: Any) -> Any:
+    """Tensors, or the first wrong one of them alone: a million would take long to report."""
+    if not isinstance(tensors, dict):
+        return tensors
+    if len(tensors) > MAX_TENSORS:
+        raise PydanticCustomError("too_many_tensors", "takes at most {limit} tensors", {"limit": MAX_TENSORS})
+    for name, tensor in tensors.items():
+        try:
+            Tensor.model_validate(tensor)
+        except ValidationError:
+            return {name: tensor}
+    return tensors
+
+
 class Document(Model):
     """A session to be made as another one was."""
 
@@ -56,7 +71,7 @@ class Document(Model):
     config: Config
     counters: Counters
     phase: Phase
-    tensors: dict[str, Tensor]
+    tensors: Annotated[dict[str, Tensor], BeforeValidator(_to_first_wrong)]
 
 
 def export(session: Session) -> dict[str, Any]:
@@ -79,6 +94,12 @@ def export(session: Session) -> dict[str, Any]:
         "phase": state.phase,
         "tensors": {name: _encode(array) for name, array in _state_tensors(session.config, state)},
     }
+
+
+def rows_in_use(document: Document) -> int:
+    """How many rows the last forward pass was over, where they are not the config's."""
+    inputs = document.tensors.get("inputs")
+    return inputs.shape[0] if inputs and inputs.shape else 0
 
 
 def restore(document: Document, data: Data | None) -> State:
@@ -105,6 +126,8 @@ def restore(document: Document, data: Data | None) -> State:
         n, targets = len(inputs), None
         if "targets" in document.tensors:
             by_class = document.tensors["targets"].dtype == "int64"
+            if (config.loss.targets == "classes") > by_class or (by_class and "classes" not in config.loss.targets):
+                raise source.error("targets", f"the loss {config.loss.type_name()} takes others")
             targets = source.take(
                 "targets", (n,) if by_class else (n, network.sizes[-1]), "int64" if by_class else None
             )
@@ -131,7 +154,7 @@ def _check_counters(document: Document, data: Data | None) -> None:
         "backwarded": counters.backwarded <= (count if counters.forwarded == count else 0)
         and (counters.backwarded > 0 or phase != "backward")
         and (counters.backwarded == 0 or phase != "forward"),
-        "stepped": set(counters.stepped) <= (set(network.trainable) if phase == "backward" else set()),
+        "stepped": not counters.stepped or (phase == "backward" and set(counters.stepped) < set(network.trainable)),
         "own_rows": not counters.own_rows or (data is not None and counters.forwarded > 0),
         "epoch_position": counters.epoch_position < max(rows, 1),
     }
@@ -164,9 +187,9 @@ def _with_trace(config: Config, state: State, source: "_Source") -> State:
                 parameter.view(gradients)[...] = source.take(f"{parameter.name}.gradient", parameter.shape)
         read_only(backward)
         read_only(gradients)
-    loss = float(source.take("loss", (), "float64")) if "loss" in source.tensors else None
-    if loss is None and state.targets is not None and state.forwarded == len(network.layers):
-        raise source.error("loss", "is needed")
+    loss = None
+    if state.targets is not None and state.forwarded == len(network.layers):
+        loss = float(source.take("loss", (), "float64"))
     return state._replace(forward=read_only(forward), backward=backward, gradients=gradients, loss=loss)
 
 

@@ -44,6 +44,8 @@ class MemoryStore:
         self._reserved.discard(session_id)
         session = self._sessions.get(session_id)
         self._hold(session_id, session.nbytes if session else None)
+        if session and session.expires_at <= self._clock():
+            self._sessions.move_to_end(session_id, last=False)  # it was kept for its reservation alone
 
     async def create(self, session: Session) -> None:
         self._put(session)
@@ -94,14 +96,15 @@ class MemoryStore:
 
     def _expire(self) -> None:
         """Let go of what is over its time; where nothing is, this is a look at the two that come first."""
-        now = self._clock()
-        while self._sessions:
+        now, kept = self._clock(), 0
+        while len(self._sessions) > kept:
             first = next(iter(self._sessions.values()))
             if first.expires_at > now:
                 break
             if first.id in self._reserved:  # at work: it will be changed, and stay
                 self._sessions.move_to_end(first.id)
-                break
+                kept += 1
+                continue
             del self._sessions[first.id]
             self._hold(first.id, None)
             self._expired[first.id] = first.expires_at

@@ -16,6 +16,7 @@ from app.engine import cost, passes, training
 from app.engine.data import Inline, TargetRows, build_data, build_inputs, build_targets
 from app.engine.layers import LayerName, Matrix
 from app.engine.losses import Targets
+from app.engine.network import Config
 from app.engine.optimizers import AnyOptimizer
 from app.engine.passes import Using
 from app.engine.spec import Array, Model
@@ -210,7 +211,9 @@ def _with_optimizer(session: Session, patch: Any) -> dict[str, Any]:
     values = orjson.loads(session.config_json)
     current = values["optimizer"]
     given = {"type": patch} if isinstance(patch, str) else patch
-    if isinstance(patch, dict) and patch.get("type", current["type"]) == current["type"]:
+    if patch is None:
+        given = Config.model_fields["optimizer"].default
+    elif isinstance(patch, dict) and patch.get("type", current["type"]) == current["type"]:
         given = _merge(current, patch)
     try:
         optimizer = TypeAdapter[Any](AnyOptimizer).validate_python(given)

@@ -1,6 +1,7 @@
 """The sessions of one server: made, read, changed and ended."""
 
 import secrets
+import sys
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple, TypeVar
 
@@ -40,22 +41,23 @@ class Sessions:
     def __init__(self, store: SessionStore, settings: Settings, clock: Callable[[], float]) -> None:
         self.store = store
         self.lane = Lane(settings.lane_workers, settings.lane_queue)
-        self.reads = Lane(1, settings.lane_queue)
+        self.reads = Lane(1, sys.maxsize)  # refuses nothing: a change that was made must be answered
         self.settings = settings
         self.clock = clock
         self._busy: set[str] = set()
 
-    def draft(self, config: Config) -> Draft:
-        """Check a config and price it, without making anything.
+    def draft(self, config: Config, rows_in_use: int = 0) -> Draft:
+        """Check a config and price it, without making anything; `rows_in_use` are those of a pass to go on with.
 
         Raises:
             InvalidInput: it makes no sense, or would cost more than a ceiling allows.
         """
         limits.check_network(self.settings, config)
-        n = rows = 0
+        limits.check_rows(self.settings, rows_in_use, "/tensors/inputs")
+        n, rows = rows_in_use, 0
         if config.data is not None:
             rows = row_count(config.data)
-            n = len(config.data.inputs)
+            n = max(n, len(config.data.inputs))
             limits.check_rows(self.settings, rows, "/data/inputs")
         nbytes = cost.state_bytes(config, n, rows)
         limits.check_bytes(self.settings, nbytes)

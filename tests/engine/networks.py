@@ -1,20 +1,23 @@
 """Small networks, and short ways to run them, that the tests share."""
 
-import dataclasses
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from app.engine import data as engine_data
 from app.engine import passes, random, training
 from app.engine.data import Data, Rows
+from app.engine.expressions import Equation, to_python
 from app.engine.network import Config
 from app.engine.state import State, check_initial_numbers, initial_state
 from app.engine.training import Entry, Plan, Stopped
 
-DATA = {
+T = TypeVar("T")
+
+DATA: dict[str, Any] = {
     "type": "inline",
     "inputs": [[0.3, -0.2], [0.9, 0.4], [-0.5, 0.8], [0.1, 0.7], [-0.6, -0.9], [0.2, 0.5], [0.8, -0.7]],
     "targets": [[0.2], [0.9], [0.4], [0.6], [0.1], [0.7], [0.3]],
@@ -113,18 +116,45 @@ def steps_by_hand(config: Config, state: State, rows: Rows, epochs: int, **plan:
             yield state
 
 
+def there(value: T | None) -> T:
+    """The value, which must be there."""
+    assert value is not None
+    return value
+
+
+def assert_close(actual: Any, expected: Any, rtol: float = 1e-7, atol: float = 0, message: str = "") -> None:
+    """Both arrays are there, and agree within the tolerance."""
+    assert actual is not None
+    assert expected is not None
+    np.testing.assert_allclose(actual, expected, rtol=rtol, atol=atol, err_msg=message)
+
+
+def assert_equal(actual: Any, expected: Any) -> None:
+    """Both arrays are there, and the same number for number."""
+    assert actual is not None
+    assert expected is not None
+    np.testing.assert_array_equal(actual, expected)
+
+
 COUNTED_BY_TRAININGS = ("epochs", "epoch_position", "own_rows")
 
 
 def assert_same(one: State, other: State, *, but: tuple[str, ...] = ()) -> None:
     """Both states are the same, bit for bit."""
-    for field in dataclasses.fields(State):
-        if field.name in but:
+    for name in State._fields:
+        if name in but:
             continue
-        a, b = getattr(one, field.name), getattr(other, field.name)
+        a, b = getattr(one, name), getattr(other, name)
         if isinstance(a, np.ndarray):
-            assert isinstance(b, np.ndarray), field.name
-            assert (a.dtype, a.shape) == (b.dtype, b.shape), field.name
-            assert a.tobytes() == b.tobytes(), field.name
+            assert isinstance(b, np.ndarray), name
+            assert (a.dtype, a.shape) == (b.dtype, b.shape), name
+            assert a.tobytes() == b.tobytes(), name
         else:
-            assert a == b, field.name
+            assert a == b, name
+
+
+def worth(formula: Equation | None, **values: float) -> float:
+    """What a formula comes to for these values of its symbols."""
+    assert formula is not None
+    names = {name: getattr(math, name) for name in dir(math)}
+    return float(eval(to_python(formula, {"pi": math.pi, **values}), {**names, "max": max, "min": min, "sum": sum}))

@@ -5,13 +5,20 @@ It is worked twice as a teacher would on a blackboard, pass by pass, and then tr
 
 from typing import Any
 
-import numpy as np
 import pytest
 
 from app.engine import passes, tensors
 from app.engine.state import State
 
-from .networks import forward, make, no_time, start, step, train
+from .networks import (
+    assert_close,
+    forward,
+    make,
+    no_time,
+    start,
+    step,
+    train,
+)
 
 NOTEBOOK = {
     "network": {
@@ -143,6 +150,6 @@ def test_the_same_network_in_pytorch() -> None:
     state, data = start(config)
     for theirs in torch_reference.epochs(config, state.parameters, data.train, 100):
         state = step(config, state, data.train)
-        np.testing.assert_allclose(tensors.outputs(config, state), theirs.outputs, rtol=1e-5)
-        np.testing.assert_allclose(state.parameters, theirs.parameters, rtol=1e-5)
+        assert_close(tensors.outputs(config, state), theirs.outputs, rtol=1e-5)
+        assert_close(state.parameters, theirs.parameters, rtol=1e-5)
         assert state.loss == pytest.approx(theirs.loss, rel=1e-5, abs=1e-8)

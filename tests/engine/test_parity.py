@@ -5,7 +5,6 @@ PyTorch itself, on more random configs, where it is installed.
 """
 
 import json
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,13 @@ from app.engine import tensors
 from app.engine.network import Config
 from app.engine.spec import Array
 
-from .networks import gradients, make, start, train
+from .networks import (
+    assert_close,
+    gradients,
+    make,
+    start,
+    train,
+)
 from .random_configs import ACTIVATIONS, CLIPS, LOSSES, OPTIMIZERS, SCHEDULES, WARMUPS, pairs, random_configs
 
 STEPS = 20
@@ -31,24 +36,24 @@ REFERENCE_CONFIGS: list[dict[str, Any]] = json.loads(REFERENCE["configs"].item()
 
 def assert_parity(config: Config, theirs: dict[str, Array]) -> None:
     state, data = start(config)
-    state = replace(state, parameters=theirs["initial"], used=theirs["initial"])
+    state = state._replace(parameters=theirs["initial"], used=theirs["initial"])
 
     first = gradients(config, state, data.train)
     assert first.gradients is not None
     tolerance = TOLERANCE[config.dtype]
-    np.testing.assert_allclose(tensors.outputs(config, first), theirs["outputs"], rtol=tolerance, atol=tolerance)
-    np.testing.assert_allclose(first.loss, theirs["loss"], rtol=tolerance)
+    assert_close(tensors.outputs(config, first), theirs["outputs"], rtol=tolerance, atol=tolerance)
+    assert_close(first.loss, theirs["loss"], rtol=tolerance)
     everything = np.full(len(first.gradients), True)
-    assert_close(config, first.gradients, theirs["gradients"], everything, at_least=ORDINARY)
+    assert_vectors(config, first.gradients, theirs["gradients"], everything, at_least=ORDINARY)
 
     trained = train(config, state, data, epochs=STEPS).state
-    counted = ~is_residue(config, first.gradients, theirs["gradients"])
-    assert_close(config, trained.parameters, theirs["parameters"], counted)
+    counted = np.logical_not(is_residue(config, first.gradients, theirs["gradients"]))
+    assert_vectors(config, trained.parameters, theirs["parameters"], counted)
     for ours, their_slot in zip(trained.slots, theirs["slots"], strict=True):
-        assert_close(config, ours, their_slot, counted)
+        assert_vectors(config, ours, their_slot, counted)
 
 
-def assert_close(config: Config, ours: Array, theirs: Array, counted: Array, at_least: float = 0) -> None:
+def assert_vectors(config: Config, ours: Array, theirs: Array, counted: Array, at_least: float = 0) -> None:
     """No entry is off by more than so much of its tensor's largest, and what rounding does to the vector's largest."""
     theirs = np.where(counted, theirs, 0)
     largest = np.nanmax(np.abs(theirs), initial=at_least)
@@ -57,7 +62,7 @@ def assert_close(config: Config, ours: Array, theirs: Array, counted: Array, at_
             wanted = parameter.view(theirs)
             atol = TOLERANCE[config.dtype] * np.abs(wanted).max() + ROUNDING[config.dtype] * largest
             actual = np.where(parameter.view(counted), parameter.view(ours), 0)
-            np.testing.assert_allclose(actual, wanted, rtol=0, atol=atol, err_msg=parameter.name)
+            assert_close(actual, wanted, rtol=0, atol=atol, message=parameter.name)
 
 
 def is_residue(config: Config, ours: Array, theirs: Array) -> Array:

@@ -9,8 +9,8 @@ import pytest
 
 from app.engine import passes, tensors
 from app.engine.network import Config
-from app.engine.spec import kinds
 from app.engine.optimizers import AnyOptimizer
+from app.engine.spec import kinds
 from app.engine.state import State
 from app.engine.training import CHECKPOINT_STEPS, Plan, steps_of
 
@@ -65,12 +65,12 @@ PLANS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(params=CONFIGS.values(), ids=CONFIGS)
+@pytest.fixture(params=list(CONFIGS.values()), ids=list(CONFIGS))
 def config(request: pytest.FixtureRequest) -> Config:
     return make(**request.param)
 
 
-@pytest.fixture(params=PLANS.values(), ids=PLANS)
+@pytest.fixture(params=list(PLANS.values()), ids=list(PLANS))
 def plan(request: pytest.FixtureRequest) -> dict[str, Any]:
     return dict(request.param)
 
@@ -114,9 +114,8 @@ def test_two_trainings_in_a_row_are_one(config: Config, plan: dict[str, Any]) ->
 
 def test_the_clock_changes_nothing_but_when_the_entries_come(config: Config, plan: dict[str, Any]) -> None:
     state, data = start(config)
-    straight, chopped = train(config, state, data, epochs=30, **plan), train(
-        config, state, data, slow_clock(), epochs=30, **plan
-    )
+    straight = train(config, state, data, epochs=30, **plan)
+    chopped = train(config, state, data, slow_clock(), epochs=30, **plan)
     assert_same(straight.state, chopped.state)
     for entry in chopped.entries:
         assert entry["elapsed"] > 0
@@ -158,14 +157,15 @@ def test_an_entry_over_batches_weighs_their_losses_by_size() -> None:
     config = make(**CONFIGS["classes"])
     state, data = start(config)
     (entry,) = train(config, state, data, batch_size=3).entries
-    losses, hits = [], 0
+    losses: list[float] = []
+    hits = 0
     for picked in batches(config, 7, 0, batch_size=3):
         state = step(config, state, data.train.take(picked))
         outputs = tensors.outputs(config, state)
         assert state.loss is not None
         assert outputs is not None
         losses.append(state.loss)
-        hits += np.count_nonzero(outputs.argmax(axis=1) == state.targets)
+        hits += int(np.count_nonzero(outputs.argmax(axis=1) == state.targets))
     assert entry["loss"] == pytest.approx((3 * losses[0] + 3 * losses[1] + losses[2]) / 7)
     assert entry["accuracy"] == hits / 7
 
@@ -208,7 +208,7 @@ def test_report_every_counts_the_sessions_epochs() -> None:
 
 
 def test_rows_to_test_on_are_tried_after_each_epochs_updates() -> None:
-    test = {"inputs": DATA["inputs"][:2], "targets": [0, 1]}  # type: ignore[index]
+    test = {"inputs": DATA["inputs"][:2], "targets": [0, 1]}
     config = make(**{**CONFIGS["classes"], "data": {**CLASSES, "test": test}})
     state, data = start(config)
     assert data.test is not None
@@ -230,17 +230,15 @@ def test_a_loss_that_does_not_classify_gives_no_accuracy() -> None:
 
 
 @pytest.mark.parametrize("after", [1, 2, 9, 63, 64, 65, 70])
-def test_a_training_that_is_cut_short_goes_on_as_if_it_never_had_been(
-    plan: dict[str, Any], after: int
-) -> None:
+def test_a_training_that_is_cut_short_goes_on_as_if_it_never_had_been(plan: dict[str, Any], after: int) -> None:
     config = make(optimizer=ADAM)
     state, data = start(config)
     whole = train(config, state, data, epochs=80, **plan)
     cut = train(config, state, data, slow_clock(), cancel_after=after, epochs=80, **plan)
     assert cut.stopped["reason"] == "cancelled"
     assert cut.state.steps < whole.state.steps
-    assert_same(cut.state, next(islice(steps_by_hand(config, state, data.train, 80, **plan), cut.state.steps - 1, None)),
-                but=COUNTED_BY_TRAININGS)  # fmt: skip
+    by_hand = islice(steps_by_hand(config, state, data.train, 80, **plan), cut.state.steps)
+    assert_same(cut.state, last(by_hand), but=COUNTED_BY_TRAININGS)
 
     rest = train(config, cut.state, data, epochs=80 - cut.state.epochs, **plan)
     assert_same(rest.state, whole.state)
@@ -392,16 +390,30 @@ def test_entries_end_where_the_training_does() -> None:
     assert [entry["epoch"] for entry in trained.entries] == list(range(1, trained.state.epochs + 1))
 
 
-@pytest.mark.parametrize("epochs", [CHECKPOINT_STEPS, CHECKPOINT_STEPS + 1, 3 * CHECKPOINT_STEPS])
-def test_a_divergence_far_into_a_training(epochs: int) -> None:
-    """Momentum above 1 grows slowly: the bad step comes long after the first checkpoints."""
-    config = make(layers=LINEAR, optimizer={"type": "sgd", "momentum": 5.0, "clip": {"type": "value", "value": 1e-6}})
+@pytest.mark.parametrize(
+    "good_steps", [1, 2, *range(CHECKPOINT_STEPS - 2, CHECKPOINT_STEPS + 3), 2 * CHECKPOINT_STEPS + 1]
+)
+@pytest.mark.parametrize("at_the_end", [True, False])
+@pytest.mark.parametrize("clock", [no_time, slow_clock()])
+def test_whichever_step_is_the_bad_one(good_steps: int, at_the_end: bool, clock: Any) -> None:
+    """The weight grows by the learning rate with every step, and one step more than these would be beyond float32."""
+    config = make(
+        inputs=1,
+        layers=[{"name": "only", "units": 1, "bias": "none", "init": {"weight": 0.0}}],
+        loss="nll",
+        data={"type": "inline", "inputs": [[1.0]], "targets": [0]},
+        optimizer={"type": "sgd", "learning_rate": float(np.finfo("float32").max) / (good_steps + 0.5)},
+        dtype="float32",
+    )
     state, data = start(config)
-    good, _, _ = first_bad_step(config, state, data.train)
-    assert good.steps > CHECKPOINT_STEPS
-    for clock in (no_time, slow_clock()):
-        trained = train(config, state, data, clock, epochs=1000, report_every=epochs)
-        assert_same(trained.state, good)
+    epochs = good_steps + 1 if at_the_end else 1000
+    trained = train(config, state, data, clock, epochs=epochs)
+    assert_same(trained.state, last(steps_by_hand(config, state, data.train, good_steps)))
+    assert trained.stopped == {
+        "reason": "nonfinite", "epoch": good_steps, "step": good_steps,
+        "tensor": "only.weight.next", "threshold": None, "actual": math.inf,
+    }  # fmt: skip
+    assert [entry["epoch"] for entry in trained.entries] == list(range(1, good_steps + 1))
 
 
 @pytest.mark.parametrize("every", [1, 1000])

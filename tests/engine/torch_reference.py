@@ -105,7 +105,7 @@ def run_forward(config: Config, leaves: list[Tensor], inputs: Tensor) -> Tensor:
 def activation(spec: Any) -> nn.Module:
     """PyTorch's module for an activation."""
     options = spec.model_dump(exclude={"type"})
-    modules = {
+    modules: dict[str, Any] = {
         "identity": nn.Identity,
         "sigmoid": nn.Sigmoid,
         "tanh": nn.Tanh,

@@ -1,0 +1,68 @@
+"""What the tests share: applications with a clock of their own, and lines to print when all is done."""
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from app.engine.presets import NOTEBOOK
+from app.main import create_app
+from app.settings import Settings
+
+START = 1_795_000_000.0
+
+_lines = pytest.StashKey[list[str]]()
+
+
+class Clock:
+    """Seconds since 1970, by hand."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def make_client(clock: Clock) -> Iterator[Callable[..., TestClient]]:
+    """Makes clients, each of an application of its own, with these settings."""
+    with ExitStack() as stack:
+
+        def make(**settings: Any) -> TestClient:
+            app = create_app(Settings(**settings), clock)
+            return stack.enter_context(TestClient(app, raise_server_exceptions=False))
+
+        yield make
+
+
+@pytest.fixture
+def client(make_client: Callable[..., TestClient]) -> TestClient:
+    return make_client()
+
+
+@pytest.fixture
+def notebook() -> dict[str, Any]:
+    """A config of 2 inputs, 2 hidden units and 1 output over one row; a copy to change at will."""
+    return copy.deepcopy(NOTEBOOK)
+
+
+@pytest.fixture(scope="session")
+def report(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Prints a line when all tests are done: times, which are worth knowing and not worth failing for."""
+    return pytestconfig.stash.setdefault(_lines, []).append
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if lines := config.stash.get(_lines, []):
+        terminalreporter.section("times")
+        for line in lines:
+            terminalreporter.write_line(line)

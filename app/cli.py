@@ -1,24 +1,52 @@
 """`gradstep`: serve on this machine."""
 
+import signal
+import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 import uvicorn
 
+from app import __version__
+
+_PATIENCE_SECONDS = 5
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
 
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port to listen on.", min=0, max=65535)] = 8000,
+    port: Annotated[int, typer.Option(help="The port to listen on; 0 for a free one.", min=0, max=65535)] = 8000,
     workers: Annotated[int, typer.Option(help="How many processes; sessions are in memory, so just 1.", min=1)] = 1,
     access_log: Annotated[bool, typer.Option(help="Log each request, at a cost.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", callback=_print_version, is_eager=True)
+    ] = False,
 ) -> None:
-    """Serve Gradstep."""
+    """Serve Gradstep: its API, and the documentation of it under /docs."""
     if workers > 1:
         raise typer.BadParameter(
             "sessions are in the memory of one process; more would not see them", param_hint="--workers"
         )
-    typer.echo(f"Gradstep: http://{host}:{port}/ and its documentation: http://{host}:{port}/docs")
-    uvicorn.run("app.main:app", host=host, port=port, access_log=access_log)
+    # When it has stopped, uvicorn sends itself again the signal that stopped it, which would end this process by it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    config = uvicorn.Config(
+        "app.main:app", host=host, port=port, access_log=access_log, timeout_graceful_shutdown=_PATIENCE_SECONDS
+    )
+    listener = config.bind_socket()
+    shown = f"[{host}]" if ":" in host else host
+    address = f"http://{shown}:{listener.getsockname()[1]}"
+    typer.echo(f"Gradstep: {address}/ and its documentation: {address}/docs")
+    server = uvicorn.Server(config)
+    with suppress(KeyboardInterrupt):
+        server.run(sockets=[listener])
+    if not server.started:
+        raise typer.Exit(3)
 
 
 def main() -> None:

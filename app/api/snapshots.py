@@ -13,9 +13,10 @@ from app.api.routing import Parameters
 from app.engine import position, tensors
 from app.engine.activations import Softmax
 from app.engine.network import Config, Parameter
-from app.engine.passes import Work, layer_index
+from app.engine.passes import layer_index
 from app.engine.spec import Array
 from app.engine.state import State
+from app.engine.work import Work
 from app.errors import FieldError, InvalidInput
 from app.sessions.session import Session
 
@@ -214,7 +215,7 @@ def _places(body: dict[str, Any]) -> Iterator[_Place]:
                 yield _Place(f"{layer['name']}.{term}", layer, term, True)
         for kind, numbers in layer.get("parameters", {}).items():
             name = f"{layer['name']}.{kind}"
-            if "value" in numbers:
+            if numbers.get("value") is not None:
                 yield _Place(name, numbers, "value", False)
             if numbers.get("gradient") is not None:
                 yield _Place(f"{name}.gradient", numbers, "gradient", False)

@@ -4,12 +4,11 @@ Formulas, options and defaults are PyTorch's. None overflows or turns NaN for |z
 """
 
 import math
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from app.engine.arrays import LayerArrays
 from app.engine.expressions import (
     Cases,
     Compare,
@@ -26,25 +25,32 @@ from app.engine.expressions import (
 )
 from app.engine.spec import Array, BareName, Spec
 
+if TYPE_CHECKING:
+    from app.engine.work import LayerArrays
+
 z, a, pi = Symbol("z"), Symbol("a"), Symbol("pi")
 da_dz = Partial("a", z)
 above_zero = Compare(z, ">", 0)
 
 
 class Activation(Spec):
-    """A function from z to a, entry by entry unless it says otherwise."""
+    """A function from z to a, entry by entry unless it says otherwise.
+
+    `exact_formula` says that its formulas lose no precision when they are computed as they are written.
+    """
 
     elementwise: ClassVar[bool] = True
+    exact_formula: ClassVar[bool] = False
 
-    def forward(self, layer: LayerArrays) -> None:
+    def forward(self, layer: "LayerArrays") -> None:
         """Set `a` from `z`; `t` is free to use."""
         raise NotImplementedError
 
-    def slope(self, layer: LayerArrays) -> None:
+    def slope(self, layer: "LayerArrays") -> None:
         """Set `da_dz` from `z` and `a`; `t` and `dL_dz` are free to use."""
         raise NotImplementedError
 
-    def backward(self, layer: LayerArrays) -> None:
+    def backward(self, layer: "LayerArrays") -> None:
         """Set `dL_dz`, and `da_dz` on the way, from `dL_da`."""
         self.slope(layer)
         np.multiply(layer.dL_da, layer.da_dz, layer.dL_dz)
@@ -54,13 +60,14 @@ class Identity(Activation):
     """No activation: a linear layer."""
 
     type: Literal["identity"] = "identity"
+    exact_formula: ClassVar[bool] = True
     formula = Equation(a, z)
     derivative = Equation(da_dz, 1)
 
-    def forward(self, layer: LayerArrays) -> None:
+    def forward(self, layer: "LayerArrays") -> None:
         np.copyto(layer.a, layer.z)
 
-    def slope(self, layer: LayerArrays) -> None:
+    def slope(self, layer: "LayerArrays") -> None:
         layer.da_dz.fill(1)
 
 
@@ -68,17 +75,19 @@ class Sigmoid(Activation):
     """The logistic function."""
 
     type: Literal["sigmoid"] = "sigmoid"
+    exact_formula: ClassVar[bool] = True
     formula = Equation(a, 1 / (1 + exp(-z)))
     derivative = Equation(da_dz, a * (1 - a))
 
-    def forward(self, layer: LayerArrays) -> None:
+    def forward(self, layer: "LayerArrays") -> None:
         # exp may overflow to infinity, whose reciprocal is the right answer, 0.
-        np.negative(layer.z, layer.t)
-        np.exp(layer.t, layer.a)
-        np.add(layer.a, layer.one, layer.t)
-        np.reciprocal(layer.t, layer.a)
+        a, t = layer.a, layer.t
+        np.negative(layer.z, t)
+        np.exp(t, a)
+        np.add(a, layer.one, t)
+        np.reciprocal(t, a)
 
-    def slope(self, layer: LayerArrays) -> None:
+    def slope(self, layer: "LayerArrays") -> None:
         np.subtract(layer.one, layer.a, layer.t)
         np.multiply(layer.t, layer.a, layer.da_dz)
 
@@ -87,13 +96,14 @@ class Tanh(Activation):
     """The hyperbolic tangent."""
 
     type: Literal["tanh"] = "tanh"
+    exact_formula: ClassVar[bool] = True
     formula = Equation(a, tanh(z))
     derivative = Equation(da_dz, 1 - a**2)
 
-    def forward(self, layer: LayerArrays) -> None:
+    def forward(self, layer: "LayerArrays") -> None:
         np.tanh(layer.z, layer.a)
 
-    def slope(self, layer: LayerArrays) -> None:
+    def slope(self, layer: "LayerArrays") -> None:
         np.multiply(layer.a, layer.a, layer.t)
         np.subtract(layer.one, layer.t, layer.da_dz)
 
@@ -102,13 +112,14 @@ class ReLU(Activation):
     """The rectifier; its derivative at 0 is taken as 0."""
 
     type: Literal["relu"] = "relu"
+    exact_formula: ClassVar[bool] = True
     formula = Equation(a, max_(0, z))
     derivative = Equation(da_dz, Cases(((1, above_zero),), 0))
 
-    def forward(self, layer: LayerArrays) -> None:
+    def forward(self, layer: "LayerArrays") -> None:
         np.maximum(layer.z, 0, out=layer.a)
 
-    def slope(self, layer: LayerArrays) -> None:
+    def slope(self, layer: "LayerArrays") -> None:
         np.greater(layer.z, 0, layer.da_dz)
 
 
@@ -116,15 +127,16 @@ class LeakyReLU(Activation):
     """The rectifier with a small slope below 0; at 0 it is taken from below."""
 
     type: Literal["leaky_relu"] = "leaky_relu"
+    exact_formula: ClassVar[bool] = True
     negative_slope: float = 0.01
     formula = Equation(a, Cases(((z, above_zero),), Symbol("negative_slope") * z))
     derivative = Equation(da_dz, Cases(((1, above_zero),), Symbol("negative_slope")))
 
-    def forward(self, layer: LayerArrays) -> None:
+    def forward(self, layer: "LayerArrays") -> None:
         np.multiply(layer.z, self.negative_slope, layer.a)
         np.copyto(layer.a, layer.z, where=layer.z > 0)
 
-    def slope(self, layer: LayerArrays) -> None:
+    def slope(self, layer: "LayerArrays") -> None:
         layer.da_dz.fill(self.negative_slope)
         np.copyto(layer.da_dz, 1, where=layer.z > 0)
 
@@ -137,13 +149,13 @@ class ELU(Activation):
     formula = Equation(a, Cases(((z, above_zero),), Symbol("alpha") * (exp(z) - 1)))
     derivative = Equation(da_dz, Cases(((1, above_zero),), Symbol("alpha") * exp(z)))
 
-    def forward(self, layer: LayerArrays) -> None:
+    def forward(self, layer: "LayerArrays") -> None:
         np.minimum(layer.z, 0, out=layer.t)
         np.expm1(layer.t, layer.a)
         np.multiply(layer.a, self.alpha, layer.a)
         np.copyto(layer.a, layer.z, where=layer.z > 0)
 
-    def slope(self, layer: LayerArrays) -> None:
+    def slope(self, layer: "LayerArrays") -> None:
         np.minimum(layer.z, 0, out=layer.t)
         np.exp(layer.t, layer.da_dz)
         np.multiply(layer.da_dz, self.alpha, layer.da_dz)
@@ -165,19 +177,19 @@ class GELU(Activation):
     formula = Equation(a, z * (1 + erf(z / sqrt(2))) / 2)
     derivative = Equation(da_dz, (1 + erf(z / sqrt(2))) / 2 + z * exp(-(z**2) / 2) / sqrt(2 * pi))
 
-    def _normal_cdf(self, layer: LayerArrays) -> Array:
+    def _normal_cdf(self, layer: "LayerArrays") -> Array:
         """Φ(z), the standard normal distribution function; numpy has no erf, the standard library has."""
         values = map(math.erf, (layer.z / _SQRT_2).ravel().data)  # one Python number at a time
         return (1 + np.fromiter(values, layer.z.dtype, layer.z.size).reshape(layer.z.shape)) / 2
 
-    def _tanh(self, layer: LayerArrays) -> Array:
+    def _tanh(self, layer: "LayerArrays") -> Array:
         return np.tanh(_SQRT_2_OVER_PI * (layer.z + _CUBIC * layer.z**3))
 
-    def forward(self, layer: LayerArrays) -> None:
+    def forward(self, layer: "LayerArrays") -> None:
         gate = self._normal_cdf(layer) if self.approximate == "none" else (1 + self._tanh(layer)) / 2
         np.multiply(layer.z, gate, layer.a)
 
-    def slope(self, layer: LayerArrays) -> None:
+    def slope(self, layer: "LayerArrays") -> None:
         z = layer.z
         if self.approximate == "none":
             layer.da_dz[...] = self._normal_cdf(layer) + z * np.exp(z**2 / -2) / _SQRT_2_PI
@@ -194,13 +206,13 @@ class SiLU(Activation):
     formula = Equation(a, z / (1 + exp(-z)))
     derivative = Equation(da_dz, (1 + z * (1 - 1 / (1 + exp(-z)))) / (1 + exp(-z)))
 
-    def _sigmoid(self, layer: LayerArrays) -> Array:
+    def _sigmoid(self, layer: "LayerArrays") -> Array:
         return 1 / (1 + np.exp(-layer.z))
 
-    def forward(self, layer: LayerArrays) -> None:
+    def forward(self, layer: "LayerArrays") -> None:
         np.multiply(layer.z, self._sigmoid(layer), layer.a)
 
-    def slope(self, layer: LayerArrays) -> None:
+    def slope(self, layer: "LayerArrays") -> None:
         sigmoid = self._sigmoid(layer)
         layer.da_dz[...] = sigmoid * (1 + layer.z * (1 - sigmoid))
 
@@ -217,13 +229,13 @@ class Softplus(Activation):
     formula = Equation(a, Cases(((z, Compare(_beta * z, ">", _threshold)),), log(1 + exp(_beta * z)) / _beta))
     derivative = Equation(da_dz, Cases(((1, Compare(_beta * z, ">", _threshold)),), 1 / (1 + exp(-_beta * z))))
 
-    def forward(self, layer: LayerArrays) -> None:
+    def forward(self, layer: "LayerArrays") -> None:
         np.multiply(layer.z, self.beta, layer.t)
         np.logaddexp(layer.t, 0, layer.a)
         np.divide(layer.a, self.beta, layer.a)
         np.copyto(layer.a, layer.z, where=layer.t > self.threshold)
 
-    def slope(self, layer: LayerArrays) -> None:
+    def slope(self, layer: "LayerArrays") -> None:
         np.multiply(layer.z, self.beta, layer.t)
         layer.da_dz[...] = 1 / (1 + np.exp(-layer.t))
         np.copyto(layer.da_dz, 1, where=layer.t > self.threshold)
@@ -245,12 +257,12 @@ class Softmax(Activation):
     formula = Equation(_a_j, exp(_j) / Sum(exp(_k), "k"))
     derivative = Equation(Partial(_a_j, _k), _a_j * (Symbol("delta", sub="j,k") - _a_k))
 
-    def forward(self, layer: LayerArrays) -> None:
+    def forward(self, layer: "LayerArrays") -> None:
         np.subtract(layer.z, layer.z.max(axis=1, keepdims=True), layer.t)
         np.exp(layer.t, layer.a)
         np.divide(layer.a, layer.a.sum(axis=1, keepdims=True), layer.a)
 
-    def backward(self, layer: LayerArrays) -> None:
+    def backward(self, layer: "LayerArrays") -> None:
         np.multiply(layer.a, layer.dL_da, layer.t)
         np.subtract(layer.dL_da, layer.t.sum(axis=1, keepdims=True), layer.dL_dz)
         np.multiply(layer.dL_dz, layer.a, layer.dL_dz)

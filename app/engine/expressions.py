@@ -265,12 +265,12 @@ def to_mathml(e: Formula, decimals: int | None = None) -> str:
     return f'<math xmlns="http://www.w3.org/1998/Math/MathML">{_MathML(decimals).write(e)}</math>'
 
 
-def to_python(e: Formula, values: Mapping[str, float] = {}) -> str:
+def to_python(e: Formula, values: Mapping[str, float | str] = {}) -> str:
     """The formula as Python at full precision, over `math`'s bare names and max, min, abs and sum.
 
-    Symbols become the numbers `values` has for their `plain_name`; KeyError names a missing one. A `Sum`
-    is written out for an index of 1, 2, ... up to its `upper`, or without one for as long as `values`
-    has symbols of that index. An equation is worth its right side.
+    Symbols become the numbers, or the expressions given as strings, that `values` has for their `plain_name`;
+    KeyError names a missing one. A `Sum` is written out for an index of 1, 2, ... up to its `upper`, or without
+    one for as long as `values` has symbols of that index. An equation is worth its right side.
     """
     return _Python(values, {}).write(e)
 
@@ -573,7 +573,7 @@ class _Python(_Writer):
     pow, case, cases = "%s ** %s", "%s if %s else ", "%s%s"
     last_factor_level = _POWER  # a * (b / c) is not rounded as a * b / c is
 
-    def __init__(self, values: Mapping[str, float], indices: Mapping[str, str]) -> None:
+    def __init__(self, values: Mapping[str, float | str], indices: Mapping[str, str]) -> None:
         super().__init__()
         self.values = values
         self.indices = indices
@@ -583,7 +583,10 @@ class _Python(_Writer):
         match e:
             case Symbol() | Partial():
                 name = plain_name(e, self.indices)
-                e = Number(float(self.indices[name] if name in self.indices else self.values[name]))
+                value = self.indices[name] if name in self.indices else self.values[name]
+                if isinstance(value, str) and name not in self.indices:
+                    return value
+                e = Number(float(value))
             case Call("sign", (x,)):  # otherwise it is a zero, or not a number
                 e = Cases(((1, Compare(x, ">", 0)), (-1, Compare(x, "<", 0))), x)
             case Sum(body, index, upper):

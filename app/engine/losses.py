@@ -15,6 +15,7 @@ from app.engine.expressions import (
     Cases,
     Compare,
     Equation,
+    Expression,
     Partial,
     Sum,
     Symbol,
@@ -36,12 +37,15 @@ class Loss(Spec):
     """A number to make small.
 
     `targets` says what it compares with: `values` (n, units), `probabilities` from 0 to 1 (n, units), `classes` as
-    indices (n,), or either of `classes` and `probabilities` that sum to 1.
+    indices (n,), or either of `classes` and `probabilities` that sum to 1. Where the formula is good enough to compute
+    with, `term` is what each output adds to the sum, and `slope` its derivative.
     """
 
     targets: ClassVar[Kind] = "values"
     per_sample: ClassVar[bool] = False
     classifies: ClassVar[bool] = False
+    term: ClassVar[Expression | None] = None
+    slope: ClassVar[Expression | None] = None
     reduction: Literal["mean", "sum"] = "mean"
 
     def scale(self, n: int, units: int) -> float:
@@ -72,8 +76,10 @@ class HalfSquaredError(Loss):
 
     type: Literal["half_squared_error"] = "half_squared_error"
     per_sample: ClassVar[bool] = True
-    formula = Equation(L, Sum((t - y) ** 2 / 2, "outputs") / n)
-    derivative = Equation(_dL_dy, (y - t) / n)
+    term = (t - y) ** 2 / 2
+    slope = y - t
+    formula = Equation(L, Sum(term, "outputs") / n)
+    derivative = Equation(_dL_dy, slope / n)
 
     def total(self, y: Array, targets: Targets, scratch: Array) -> float:
         np.subtract(y, targets, scratch)
@@ -89,8 +95,10 @@ class MSE(Loss):
     """The mean (or sum) of the squared errors."""
 
     type: Literal["mse"] = "mse"
-    formula = Equation(L, Sum((y - t) ** 2, "i") / m)
-    derivative = Equation(_dL_dy, 2 * (y - t) / m)
+    term = (y - t) ** 2
+    slope = 2 * (y - t)
+    formula = Equation(L, Sum(term, "i") / m)
+    derivative = Equation(_dL_dy, slope / m)
 
     def total(self, y: Array, targets: Targets, scratch: Array) -> float:
         np.subtract(y, targets, scratch)
@@ -107,8 +115,10 @@ class MAE(Loss):
     """The mean (or sum) of the absolute errors; the derivative at 0 is taken as 0."""
 
     type: Literal["mae"] = "mae"
-    formula = Equation(L, Sum(abs_(y - t), "i") / m)
-    derivative = Equation(_dL_dy, sign(y - t) / m)
+    term = abs_(y - t)
+    slope = sign(y - t)
+    formula = Equation(L, Sum(term, "i") / m)
+    derivative = Equation(_dL_dy, slope / m)
 
     def total(self, y: Array, targets: Targets, scratch: Array) -> float:
         np.subtract(y, targets, scratch)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
@@ -148,6 +148,11 @@ class Network(Spec):
     def unit_count(self) -> int:
         """The units of all layers together."""
         return sum(self.sizes[1:])
+
+    @cached_property
+    def straight_code(self) -> dict[int, Any]:
+        """What `app.engine.straight` keeps of its work."""
+        return {}
 
     @cached_property
     def _layouts(self) -> "dict[int, Layout]":

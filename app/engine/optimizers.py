@@ -104,7 +104,8 @@ class SGD(Optimizer):
         return None
 
     def update(self, p: Array, g: Array, slots: Array, t: int, rate: Array, scratch: Array) -> None:
-        g = self.decayed(p, g)
+        if self.weight_decay:
+            g = self.decayed(p, g)
         if self.momentum:
             (buffer,) = slots
             if t == 1:

@@ -8,114 +8,28 @@ For layer l, with a₀ the inputs and y the last layer's activations:
     update      each parameter by the optimizer's rule
 
 (Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors", 1986). The sum for a bias is
-over samples; for a shared one, over units too. `Work` and `Update` are this arithmetic, in place. The functions below
-them run it on fresh memory, so that no state ever changes; a training runs it over and over on the same.
+over samples; for a shared one, over units too. `Work` does this arithmetic in place, and so does `Update` for the
+optimizer's. The functions below run them on fresh memory, so that no state ever changes; a training runs them over and
+over on the same.
 """
 
 import math
 import sys
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy import add
 
-from app.engine.arrays import LayerArrays
 from app.engine.data import Rows
 from app.engine.losses import Targets
 from app.engine.network import Config
 from app.engine.spec import Array, read_only
 from app.engine.state import State
+from app.engine.straight import work_for
+from app.engine.work import Work
 from app.errors import FieldError, InvalidInput, WrongPhase
 
 Using = Literal["forward", "current"]
-
-_ONE = {dtype: np.array(1, dtype) for dtype in ("float64", "float32")}
-
-
-class Work:
-    """Forward and backward over one batch, in place on packed vectors."""
-
-    def __init__(
-        self,
-        config: Config,
-        parameters: Array,
-        inputs: Array,
-        targets: Targets | None,
-        forward: Array,
-        backward: Array | None = None,
-        gradients: Array | None = None,
-    ) -> None:
-        network = config.network
-        self.function = config.loss
-        self.targets: Any = targets
-        self.scale = config.loss.scale(len(inputs), network.sizes[-1])
-        self.scale_array = np.array(self.scale, config.dtype)
-        self.layers: list[LayerArrays] = []
-        below = inputs
-        for spec, trace, (weight, bias) in zip(
-            network.layers, network.layout(len(inputs)).traces, network.layer_parameters, strict=True
-        ):
-            layer = LayerArrays()
-            layer.activation = spec.activation
-            layer.x = below
-            layer.W = weight.view(parameters)
-            layer.WT = layer.W.T
-            layer.b = None if bias is None else parameters[bias.place].reshape(bias.row)
-            layer.z = forward[trace.z].reshape(trace.shape)
-            layer.a = below = forward[trace.a].reshape(trace.shape)
-            layer.t = np.empty(trace.shape, config.dtype)
-            layer.one = _ONE[config.dtype]
-            self.layers.append(layer)
-            if backward is None or gradients is None:
-                continue
-            layer.dL_da = backward[trace.dL_da].reshape(trace.shape)
-            layer.dL_dz = backward[trace.dL_dz].reshape(trace.shape)
-            layer.dL_dzT = layer.dL_dz.T
-            if trace.da_dz is not None:
-                layer.da_dz = backward[trace.da_dz].reshape(trace.shape)
-            layer.gW = weight.view(gradients)
-            layer.gb = None
-            if bias is not None:
-                shared = bias.shape == (1,)
-                layer.gb = gradients[bias.place].reshape(() if shared else bias.shape)
-                layer.summed = layer.dL_dz.reshape(-1) if shared else layer.dL_dz
-                layer.ones = np.ones(len(layer.summed), config.dtype)
-
-    @property
-    def outputs(self) -> Array:
-        """The last layer's activations."""
-        return self.layers[-1].a
-
-    def forward(self, first: int, stop: int) -> None:
-        """Set `z` and `a` of the layers `first` … `stop` - 1."""
-        for layer in self.layers[first:stop]:
-            if layer.b is None:
-                layer.x.dot(layer.WT, layer.z)
-            else:
-                layer.x.dot(layer.WT, layer.t)
-                add(layer.t, layer.b, layer.z)
-            layer.activation.forward(layer)
-
-    def loss(self) -> float:
-        """The loss of the outputs."""
-        output = self.layers[-1]
-        return self.function.total(output.a, self.targets, output.t) * self.scale
-
-    def backward(self, first: int, stop: int) -> None:
-        """Set the derivatives and gradients of the layers `stop` - 1 down to `first`."""
-        layers = self.layers
-        above = layers[stop] if stop < len(layers) else None
-        for layer in layers[first:stop][::-1]:
-            if above is None:
-                self.function.gradient(layer.a, self.targets, self.scale_array, layer.dL_da, layer.t)
-            else:
-                above.dL_dz.dot(above.W, layer.dL_da)
-            layer.activation.backward(layer)
-            layer.dL_dzT.dot(layer.x, layer.gW)
-            if layer.gb is not None:
-                layer.ones.dot(layer.summed, layer.gb)
-            above = layer
 
 
 class Update:
@@ -247,7 +161,7 @@ def forward(config: Config, state: State, until: str | None = None) -> State:
     if state.used is not used:  # changed since the pass began: the layers passed before keep what they used
         start = network.layer_parameters[state.forwarded][0].place.start
         used = read_only(np.concatenate([state.used[:start], state.parameters[start:]]))
-    work = Work(config, used, state.inputs, state.targets, vector)
+    work = work_for(config, used, state.inputs, state.targets, vector)
     loss = None
     with np.errstate(all="ignore"):
         work.forward(state.forwarded, stop)
@@ -293,7 +207,7 @@ def backward(config: Config, state: State, until: str | None = None, using: Usin
     else:
         vector, gradients = state.backward.copy(), state.gradients.copy()
     parameters = state.used if using == "forward" else state.parameters
-    work = Work(config, parameters, state.inputs, state.targets, state.forward, vector, gradients)
+    work = work_for(config, parameters, state.inputs, state.targets, state.forward, vector, gradients)
     with np.errstate(all="ignore"):
         work.backward(layers.start, layers.stop)
     return state._replace(phase="backward", backward=read_only(vector), gradients=read_only(gradients),
@@ -376,19 +290,18 @@ def layer_index(config: Config, name: str, pointer: str = "/until") -> int:
     return config.network.names.index(name)
 
 
-def predict(config: Config, parameters: Array, inputs: Array) -> Work:
+def predict(config: Config, parameters: Array, inputs: Array, targets: Targets | None = None) -> Work:
     """A forward pass that leaves no state: the work, with every layer's `z` and `a`."""
     vector = np.empty(config.network.layout(len(inputs)).forward_size, config.dtype)
-    work = Work(config, parameters, inputs, None, vector)
+    work = work_for(config, parameters, inputs, targets, vector)
     with np.errstate(all="ignore"):
-        work.forward(0, len(work.layers))
+        work.forward(0, len(config.network.layers))
     return work
 
 
 def evaluate(config: Config, parameters: Array, rows: Rows) -> tuple[float, float | None]:
     """The loss over rows, and for the losses that classify the share of right answers."""
-    work = predict(config, parameters, rows.inputs)
-    work.targets = rows.targets
+    work = predict(config, parameters, rows.inputs, rows.targets)
     loss = config.loss
     with np.errstate(all="ignore"):
         value = work.loss()

@@ -21,10 +21,12 @@ from app.engine import passes, random, tensors
 from app.engine.data import Data
 from app.engine.losses import Targets
 from app.engine.network import Config
-from app.engine.passes import Norm, Update, Work
+from app.engine.passes import Norm, Update
 from app.engine.spec import Array, read_only
 from app.engine.state import State
+from app.engine.straight import work_for
 from app.engine.tensors import all_finite, first_nonfinite
+from app.engine.work import Work
 
 CHUNK_SECONDS = 0.005
 CHECKPOINT_STEPS = 64
@@ -149,38 +151,31 @@ class _Training:
         finite stays in the parameters or slots, except where the clipping holds it back. The loss is always: it may be
         infinite where its gradient is not.
         """
-        optimizer, plan, clock = self.config.optimizer, self.plan, self.clock
-        count, n, size, clips = (
-            len(self.config.network.layers),
-            len(self.rows),
-            self.batch_size,
-            optimizer.clip,
-        )
+        config, plan, clock, update = self.config, self.plan, self.clock, self.update
+        count, n, size = len(config.network.layers), len(self.rows), self.batch_size
+        clips, rate_of = config.optimizer.clip, config.optimizer.rate
         until = clock() + CHUNK_SECONDS
         norm = 0.0
         with np.errstate(all="ignore"):
             while self.remaining > 1:
-                start = self.position
+                start, ended = self.position, self.epochs + 1
                 stop = min(start + size, n)
-                ended = self.epochs + 1
                 reported = ended % plan.report_every == 0 or ended == self.last_epoch
                 work = self._work(start, stop)
                 work.forward(0, count)
+                loss = work.loss()
                 work.backward(0, count)
                 if clips or (reported and stop == n):
                     norm = self.norm()
-                    if not isfinite(norm):
-                        return False
-                rate = optimizer.rate(self.steps)
-                self.update(rate, norm)
+                if not (isfinite(loss) and isfinite(norm)):
+                    return False
+                rate = rate_of(self.steps)
+                update(rate, norm)
                 self.steps += 1
                 self.remaining -= 1
                 self.position = stop
-                loss = work.loss()
-                if not isfinite(loss):
-                    return False
                 if reported:
-                    self.sums.add(self.config, work.outputs, work.targets, loss, stop - start)
+                    self.sums.add(config, work.outputs, work.targets, loss, stop - start)
                 if stop == n:
                     self._end_epoch(reported, norm, rate)
                 if clock() > until:
@@ -194,14 +189,14 @@ class _Training:
         if work is None:
             layout = self.config.network.layout(stop - start)
             rows = self.rows if whole else self.rows.take(np.arange(stop - start))  # a copy to write to
-            work = self.works[stop - start] = Work(
+            work = self.works[stop - start] = work_for(
                 self.config, self.parameters, rows.inputs, rows.targets,
                 np.empty(layout.forward_size, self.config.dtype),
                 np.empty(layout.backward_size, self.config.dtype), self.gradients,
             )  # fmt: skip
         if not whole:
             picked = self._picked(self.epochs, start, stop)
-            work.layers[0].x[...] = self.rows.inputs[picked]
+            work.inputs[...] = self.rows.inputs[picked]
             work.targets[...] = self.rows.targets[picked]
         return work
 

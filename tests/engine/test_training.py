@@ -191,7 +191,7 @@ def test_nothing_to_train_has_no_gradient() -> None:
 @pytest.mark.parametrize("clock", [no_time, slow_clock()])
 @pytest.mark.parametrize(
     ("epochs", "every", "reported"),
-    [(5, 1, [1, 2, 3, 4, 5]), (5, 2, [2, 4, 5]), (6, 3, [3, 6]), (4, 10, [4])],
+    [(5, 1, [1, 2, 3, 4, 5]), (5, 2, [2, 4, 5]), (6, 3, [3, 6]), (4, 10, [4]), (100, 60, [60, 100])],
 )
 def test_report_every(clock: Any, epochs: int, every: int, reported: list[int]) -> None:
     config = make()
@@ -390,9 +390,7 @@ def test_entries_end_where_the_training_does() -> None:
     assert [entry["epoch"] for entry in trained.entries] == list(range(1, trained.state.epochs + 1))
 
 
-@pytest.mark.parametrize(
-    "good_steps", [1, 2, *range(CHECKPOINT_STEPS - 2, CHECKPOINT_STEPS + 3), 2 * CHECKPOINT_STEPS + 1]
-)
+@pytest.mark.parametrize("good_steps", [1, 2, *range(CHECKPOINT_STEPS - 2, CHECKPOINT_STEPS + 3)])
 @pytest.mark.parametrize("at_the_end", [True, False])
 @pytest.mark.parametrize("clock", [no_time, slow_clock()])
 def test_whichever_step_is_the_bad_one(good_steps: int, at_the_end: bool, clock: Any) -> None:

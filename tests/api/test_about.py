@@ -1,0 +1,37 @@
+"""What this server is, how it does, and what its problems mean."""
+
+from starlette.testclient import TestClient
+
+from app import __version__
+
+from .calls import problem, read
+
+
+def test_about(client: TestClient) -> None:
+    body = read(client, "/")
+    assert (body["name"], body["version"]) == ("Gradstep", __version__)
+    for url in body["links"].values():
+        assert client.get(url).status_code == 200
+
+
+def test_health(client: TestClient) -> None:
+    assert read(client, "/healthz") == {"status": "ok"}
+    assert read(client, "/readyz") == {"status": "ready"}
+
+
+def test_not_ready_while_stopping(client: TestClient) -> None:
+    client.app.state.sessions.lane.closing.set()  # type: ignore[attr-defined]
+    answer = client.get("/readyz")
+    problem(answer, 503, "server-full")
+    assert answer.headers["Retry-After"] == "5"
+    assert client.get("/healthz").status_code == 200
+
+
+def test_problems(client: TestClient) -> None:
+    assert read(client, "/v1/problems/wrong-phase") == {
+        "type": "/v1/problems/wrong-phase",
+        "title": "Wrong phase",
+        "status": 409,
+        "description": "An operation that the session is not ready for; `call_first` names the one that makes it so.",
+    }
+    problem(client.get("/v1/problems/zebra"), 404, "not-found")

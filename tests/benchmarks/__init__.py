@@ -1,0 +1,1 @@
+"""What the engine and the server cost, each measured beside a reference in the same run."""

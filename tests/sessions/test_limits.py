@@ -1,0 +1,102 @@
+"""Every ceiling, with what it says."""
+
+from typing import Any
+
+import pytest
+
+from app.errors import LimitExceeded
+from app.sessions.operations import Forward, NewData, Operation, Train
+from app.sessions.service import Sessions
+from app.settings import Settings
+
+from .helpers import Clock, create, make_config, run
+from .test_store import STORES
+
+ROW = {"inputs": [[1.0, 2.0]], "targets": [[1.0]]}
+
+
+def make(**settings: int) -> Sessions:
+    values, clock = Settings(**settings), Clock()
+    return Sessions(STORES["memory"](values, clock), values, clock)
+
+
+def rows(n: int) -> Any:
+    return make_config(data={"inputs": [[1.0, 2.0]] * n, "targets": [[1.0]] * n}).data
+
+
+def check(error: LimitExceeded, pointer: str, setting: str, limit: int, estimate: int) -> None:
+    assert [field.pointer for field in error.errors] == [pointer]
+    assert error.extra == {"limit": limit, "estimate": estimate, "setting": f"GRADSTEP_{setting.upper()}"}
+    assert f"{limit:,}" in error.detail
+    assert f"{estimate:,}" in error.detail
+
+
+@pytest.mark.parametrize(
+    ("setting", "limit", "fields", "pointer", "estimate"),
+    [
+        ("max_parameters", 7, {}, "/network/layers", 8),
+        ("max_batch", 2, {"data": rows(3)}, "/data/inputs", 3),
+        (
+            "max_batch",
+            2,
+            {"data": {"test": ROW, **rows(2).model_dump(include={"inputs", "targets"})}},
+            "/data/inputs",
+            3,
+        ),
+    ],
+)
+def test_of_a_config(setting: str, limit: int, fields: dict[str, Any], pointer: str, estimate: int) -> None:
+    with pytest.raises(LimitExceeded) as caught:
+        make(**{setting: limit}).draft(make_config(**fields))
+    check(caught.value, pointer, setting, limit, estimate)
+    make(**{setting: estimate}).draft(make_config(**fields))
+
+
+def test_the_memory_of_a_config() -> None:
+    needed = make().draft(make_config()).nbytes
+    with pytest.raises(LimitExceeded) as caught:
+        make(max_bytes=needed - 1).draft(make_config())
+    check(caught.value, "", "max_bytes", needed - 1, needed)
+    make(max_bytes=needed).draft(make_config())
+
+
+@pytest.mark.parametrize(
+    ("setting", "limit", "operation", "pointer", "estimate"),
+    [
+        ("max_batch", 2, Forward(inputs=[[1.0, 2.0]] * 3), "/inputs", 3),
+        ("max_batch", 2, NewData(rows(3)), "/inputs", 3),
+        ("max_epochs", 9, Train(epochs=10), "/epochs", 10),
+        ("max_entries", 9, Train(epochs=10), "/report_every", 11),
+        ("max_entries", 9, Train(epochs=100, report_every=10), "/report_every", 11),
+        ("max_epochs", 10**6, Train(epochs=10**40), "/epochs", 2**53),
+    ],
+)
+def test_of_an_operation(setting: str, limit: int, operation: Operation, pointer: str, estimate: int) -> None:
+    async def refuse(sessions: Sessions) -> LimitExceeded:
+        session = await create(sessions)
+        with pytest.raises(LimitExceeded) as caught:
+            await sessions.change(session.id, operation)
+        assert await sessions.load(session.id) == session
+        return caught.value
+
+    check(run(refuse(make(**{setting: limit}))), pointer, setting, limit, estimate)
+
+
+@pytest.mark.parametrize("setting", ["max_work", "max_bytes"])
+@pytest.mark.parametrize("operation", [Forward(inputs=[[1.0, 2.0]] * 99), Train(epochs=99), NewData(rows(999))])
+def test_work_and_memory(setting: str, operation: Operation) -> None:
+    async def refuse() -> None:
+        measuring = make()
+        session = await create(measuring)
+        job = operation.prepare(session, measuring.settings)
+        needed = job.work if setting == "max_work" else job.nbytes
+        if needed == 0:
+            pytest.skip("takes no work")
+        operation.prepare(session, make(**{setting: needed}).settings)
+        if setting == "max_bytes" and isinstance(operation, Forward):
+            return  # refused where it is reserved
+        with pytest.raises(LimitExceeded) as caught:
+            operation.prepare(session, make(**{setting: needed - 1}).settings)
+        assert caught.value.extra["setting"] == f"GRADSTEP_{setting.upper()}"
+
+    run(refuse())

@@ -1,0 +1,42 @@
+"""A session and its config."""
+
+from typing import Any
+
+import pytest
+
+from app.engine.data import build_data
+from app.engine.network import Config
+from app.sessions.session import config_to_json, full_config
+
+from .helpers import make_config, make_session
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"optimizer": "adam"}, {"loss": {"type": "huber", "delta": 2}}, {"seed": 2**53 - 1, "dtype": "float32"}],
+)
+def test_a_config_comes_back_from_its_json(fields: dict[str, Any]) -> None:
+    config = make_config(**fields)
+    session = make_session("a", config=config)
+    assert session.config_json == config_to_json(config)
+    assert session.config.optimizer == config.optimizer
+    assert session.config.loss == config.loss
+    assert session.config.network.sizes == config.network.sizes
+    full = full_config(session)
+    assert full["data"] is None
+    assert Config.model_validate(full) == config.model_copy(update={"data": None})
+
+
+def test_the_rows_of_a_config_are_the_session_s() -> None:
+    config = make_config()
+    assert config.data is not None
+    session = make_session("a", config=config)._replace(data=build_data(config, config.data))
+    assert full_config(session)["data"]["inputs"].tolist() == [[0.05, 0.1]]
+    assert session.nbytes == make_session("a").nbytes + 3 * 8
+
+
+def test_what_a_session_holds_is_counted() -> None:
+    small = make_session("a", config=make_config(optimizer="sgd"))
+    large = make_session("a", config=make_config(optimizer="adam"))
+    slots = 2 * 8 * 8
+    assert large.nbytes - small.nbytes == slots + len(large.config_json) - len(small.config_json)

@@ -1,6 +1,7 @@
 """`gradstep`: serve on this machine."""
 
 import signal
+import socket
 import sys
 from contextlib import suppress
 from typing import Annotated
@@ -11,6 +12,15 @@ import uvicorn
 from app import __version__
 
 _PATIENCE_SECONDS = 5
+
+
+class _Server(uvicorn.Server):
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let trainings end after the step that they are at, so that waiting for them is short."""
+        from app.main import app
+
+        app.state.sessions.lane.closing.set()
+        await super().shutdown(sockets)
 
 
 def _print_version(asked: bool) -> None:
@@ -35,18 +45,26 @@ def serve(
         )
     # When it has stopped, uvicorn sends itself again the signal that stopped it, which would end this process by it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    config = uvicorn.Config(
-        "app.main:app", host=host, port=port, access_log=access_log, timeout_graceful_shutdown=_PATIENCE_SECONDS
-    )
-    listener = config.bind_socket()
-    shown = f"[{host}]" if ":" in host else host
-    address = f"http://{shown}:{listener.getsockname()[1]}"
-    typer.echo(f"Gradstep: {address}/ and its documentation: {address}/docs")
-    server = uvicorn.Server(config)
-    with suppress(KeyboardInterrupt):
-        server.run(sockets=[listener])
+    with _listen(host, port) as listener:
+        shown = f"[{host}]" if ":" in host else host
+        address = f"http://{shown}:{listener.getsockname()[1]}"
+        typer.echo(f"Gradstep: {address}/ and its documentation: {address}/docs (Ctrl+C ends it)")
+        server = _Server(
+            uvicorn.Config("app.main:app", access_log=access_log, timeout_graceful_shutdown=_PATIENCE_SECONDS)
+        )
+        with suppress(KeyboardInterrupt):
+            server.run(sockets=[listener])
     if not server.started:
-        raise typer.Exit(3)
+        raise typer.Exit(1)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        typer.echo(f"Cannot listen on {host}, port {port}: {error.strerror}. Another --port may be free.", err=True)
+        raise typer.Exit(1) from None
 
 
 def main() -> None:

@@ -1,7 +1,6 @@
 """A state as JSON: the one place where its numbers are written out."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from math import isfinite
 from typing import Annotated, Any, NamedTuple
 
@@ -16,6 +15,7 @@ from app.engine.network import Config, Parameter
 from app.engine.passes import layer_index
 from app.engine.spec import Array
 from app.engine.state import State
+from app.engine.tensors import Trace
 from app.engine.work import Work
 from app.errors import FieldError, InvalidInput
 from app.sessions.session import Session
@@ -84,8 +84,7 @@ class SnapshotQuery(Parameters):
         return chosen
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """Which parts, layers and samples to show, and how many numbers at most."""
 
     parts: frozenset[str] = DEFAULT_PARTS
@@ -140,18 +139,19 @@ def _write(session: Session, view: View) -> dict[str, Any]:
         "epochs": state.epochs,
         "loss": state.loss,
     }
+    traces = tensors.traces(config, state)
     if "activations" in parts:
         body["inputs"] = state.inputs
         body["targets"] = state.targets
-        body["outputs"] = tensors.outputs(config, state)
+        body["outputs"] = traces[-1].a
     shown = range(len(config.network.layers)) if view.layers is None else view.layers
-    body["layers"] = [_layer(config, state, index, parts) for index in shown]
+    body["layers"] = [_layer(config, state, index, traces[index], parts) for index in shown]
     return body
 
 
-def _layer(config: Config, state: State, index: int, parts: frozenset[str]) -> dict[str, Any]:
+def _layer(config: Config, state: State, index: int, trace: Trace, parts: frozenset[str]) -> dict[str, Any]:
     network = config.network
-    z, a, da_dz, dL_da, dL_dz = tensors.trace(config, state, index)
+    z, a, da_dz, dL_da, dL_dz = trace
     layer: dict[str, Any] = {"name": network.names[index], "activation": network.layers[index].activation.type}
     if "activations" in parts:
         layer["z"], layer["a"], layer["da_dz"] = z, a, da_dz
@@ -236,12 +236,11 @@ def _add_jacobians(session: Session, view: View, body: dict[str, Any]) -> list[s
     if "jacobians" not in view.parts:
         return []
     config, omitted = session.config, []
+    traces = tensors.traces(config, session.state)
     for layer in body["layers"]:
         index = config.network.names.index(layer["name"])
-        activation, (_, a, _, _, dL_dz) = (
-            config.network.layers[index].activation,
-            tensors.trace(config, session.state, index),
-        )
+        activation = config.network.layers[index].activation
+        _, a, _, _, dL_dz = traces[index]
         if not isinstance(activation, Softmax):
             continue
         layer["da_dz"] = None

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
@@ -42,8 +42,7 @@ class Parameter:
         return vector[self.place].reshape(self.shape)
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Place(NamedTuple):
     """Where a layer's numbers lie in the packed vectors of a batch of n samples, each n × units.
 
     `z` and `a` lie in the forward vector, `da_dz` (a softmax has none), `dL_da` and `dL_dz` in the backward vector.
@@ -61,7 +60,7 @@ class Trace:
 class Layout:
     """Where all layers' numbers lie for a batch of n samples, and how long the two vectors are."""
 
-    traces: tuple[Trace, ...]
+    traces: tuple[Place, ...]
     forward_size: int
     backward_size: int
 
@@ -180,7 +179,7 @@ def _lay_out(network: Network, n: int) -> Layout:
         if not layer.activation.elementwise:
             da_dz = None
         backward = parts[-1].stop if da_dz is None else da_dz.stop
-        traces.append(Trace((n, layer.units), z, a, da_dz, *parts))
+        traces.append(Place((n, layer.units), z, a, da_dz, *parts))
     return Layout(tuple(traces), forward, backward)
 
 

@@ -79,8 +79,10 @@ class Update:
 
     def counts(self) -> tuple[int, ...]:
         """How often each parameter tensor has been updated by now."""
-        chosen = set(self.chosen)
-        return tuple(n + self.rounds if i in chosen else n for i, n in enumerate(self.updates))
+        counts = list(self.updates)
+        for index in self.chosen:
+            counts[index] += self.rounds
+        return tuple(counts)
 
 
 def _pieces(config: Config, chosen: Sequence[int], updates: Sequence[int]) -> list[tuple[int, slice]]:
@@ -235,19 +237,16 @@ def update(config: Config, state: State, names: Sequence[str] | None = None) -> 
         apply(config.optimizer.rate(state.steps), norm)
     stepped = state.stepped.union(network.parameters[index].name for index in chosen)
     changed = state._replace(
-        parameters=read_only(parameters),
-        slots=read_only(slots),
-        updates=apply.counts(),
-        stepped=stepped,
+        parameters=read_only(parameters), slots=read_only(slots), updates=apply.counts(), stepped=stepped
     )
-    if len(stepped) < len(network.trainable):
-        return changed
-    return _whole_step(changed)
+    return changed if len(stepped) < len(network.trainable) else _whole_step(changed)
 
 
 def _whole_step(state: State) -> State:
-    done = state._replace(phase="ready", stepped=frozenset(), steps=state.steps + 1)
-    return done._replace(epochs=state.epochs + 1, epoch_position=0) if state.own_rows else done
+    epochs, position = (state.epochs + 1, 0) if state.own_rows else (state.epochs, state.epoch_position)
+    return state._replace(
+        phase="ready", stepped=frozenset(), steps=state.steps + 1, epochs=epochs, epoch_position=position
+    )
 
 
 def to_update(config: Config, state: State, names: Sequence[str] | None = None) -> list[int]:

@@ -28,27 +28,35 @@ class Trace(NamedTuple):
 _NOTHING = Trace(None, None, None, None, None)
 
 
-def trace(config: Config, state: State, index: int) -> Trace:
-    """What the passes have left at a layer, as views into the packed vectors."""
-    if state.inputs is None or state.forward is None or index >= state.forwarded:
-        return _NOTHING
-    where = config.network.layout(len(state.inputs)).traces[index]
-    shape, forward, backward = where.shape, state.forward, state.backward
-    z, a = forward[where.z].reshape(shape), forward[where.a].reshape(shape)
-    if backward is None or not reached_backward(config, state, index):
-        return Trace(z, a, None, None, None)
-    da_dz = None if where.da_dz is None else backward[where.da_dz].reshape(shape)
-    return Trace(z, a, da_dz, backward[where.dL_da].reshape(shape), backward[where.dL_dz].reshape(shape))
-
-
-def reached_backward(config: Config, state: State, index: int) -> bool:
-    """Whether the backward pass has come down to a layer, so that its gradients are there."""
-    return index >= len(config.network.layers) - state.backwarded
+def traces(config: Config, state: State) -> list[Trace]:
+    """What the passes have left at each layer, as views into the packed vectors."""
+    layers = config.network.layers
+    if state.inputs is None or state.forward is None:
+        return [_NOTHING] * len(layers)
+    forward, backward, passed = state.forward, state.backward, state.forwarded
+    reached = len(layers) - state.backwarded
+    found = []
+    for index, (shape, z, a, da_dz, dL_da, dL_dz) in enumerate(config.network.layout(len(state.inputs)).traces):
+        if index >= passed:
+            found.append(_NOTHING)
+        elif backward is None or index < reached:
+            found.append(Trace(forward[z].reshape(shape), forward[a].reshape(shape), None, None, None))
+        else:
+            found.append(
+                Trace(
+                    forward[z].reshape(shape),
+                    forward[a].reshape(shape),
+                    None if da_dz is None else backward[da_dz].reshape(shape),
+                    backward[dL_da].reshape(shape),
+                    backward[dL_dz].reshape(shape),
+                )
+            )
+    return found
 
 
 def outputs(config: Config, state: State) -> Array | None:
     """What the network answers: the last layer's activations, once the forward pass is complete."""
-    return trace(config, state, len(config.network.layers) - 1).a
+    return traces(config, state)[-1].a
 
 
 def slots(config: Config, state: State, parameter: Parameter) -> dict[str, Array | int | None]:
@@ -69,7 +77,7 @@ def slots(config: Config, state: State, parameter: Parameter) -> dict[str, Array
 def tensors(config: Config, state: State) -> Iterator[tuple[str, Array | Targets]]:
     """The name and array of all that has been computed, forward first, then backward, then the optimizer's slots."""
     layers = list(range(len(config.network.layers)))
-    traces = [trace(config, state, index) for index in layers]
+    passed = traces(config, state)
     names = config.network.names
     if state.inputs is not None:
         yield "inputs", state.inputs
@@ -77,22 +85,22 @@ def tensors(config: Config, state: State) -> Iterator[tuple[str, Array | Targets
         for parameter in config.network.layer_parameters[index]:
             if parameter is not None:
                 yield parameter.name, parameter.view(state.parameters)
-        z, a = traces[index][:2]
+        z, a = passed[index][:2]
         if z is not None and a is not None:
             yield f"{names[index]}.z", z
             yield f"{names[index]}.a", a
-    if (last := outputs(config, state)) is not None:
-        yield "outputs", last
+    if passed[-1].a is not None:
+        yield "outputs", passed[-1].a
     if state.targets is not None:
         yield "targets", state.targets
     if state.loss is not None:
         yield "loss", np.array(state.loss)
     for index in reversed(layers):
         for term in ("dL_da", "da_dz", "dL_dz"):
-            array: Array | None = getattr(traces[index], term)
+            array: Array | None = getattr(passed[index], term)
             if array is not None:
                 yield f"{names[index]}.{term}", array
-        if state.gradients is None or not reached_backward(config, state, index):
+        if state.gradients is None or passed[index].dL_dz is None:
             continue
         for parameter in config.network.layer_parameters[index]:
             if parameter is not None:

@@ -11,7 +11,7 @@ from pydantic import Field
 from app.api.routing import Parameters
 from app.engine import position, tensors
 from app.engine.activations import Softmax
-from app.engine.network import Config, Parameter
+from app.engine.network import Config
 from app.engine.passes import layer_index
 from app.engine.spec import Array
 from app.engine.state import State
@@ -22,6 +22,7 @@ from app.sessions.session import Session
 
 PARTS = ("activations", "gradients", "parameters", "optimizer", "jacobians")
 DEFAULT_PARTS = frozenset(PARTS[:4])
+_OF_PARAMETERS = frozenset(PARTS[1:4])
 MAX_JACOBIAN = 100_000
 MAX_NONFINITE = 10_000
 
@@ -144,61 +145,53 @@ def _write(session: Session, view: View) -> dict[str, Any]:
         body["inputs"] = state.inputs
         body["targets"] = state.targets
         body["outputs"] = traces[-1].a
-    shown = range(len(config.network.layers)) if view.layers is None else view.layers
+    shown = range(len(traces)) if view.layers is None else view.layers
     body["layers"] = [_layer(config, state, index, traces[index], parts) for index in shown]
     return body
 
 
 def _layer(config: Config, state: State, index: int, trace: Trace, parts: frozenset[str]) -> dict[str, Any]:
     network = config.network
-    z, a, da_dz, dL_da, dL_dz = trace
     layer: dict[str, Any] = {"name": network.names[index], "activation": network.layers[index].activation.type}
     if "activations" in parts:
-        layer["z"], layer["a"], layer["da_dz"] = z, a, da_dz
+        layer["z"], layer["a"], layer["da_dz"] = trace.z, trace.a, trace.da_dz
+    gradients = None
     if "gradients" in parts:
-        layer["dL_da"], layer["dL_dz"] = dL_da, dL_dz
-    if not parts.isdisjoint(("parameters", "gradients", "optimizer")):
-        gradients = state.gradients if dL_dz is not None else None
-        layer["parameters"] = {
-            parameter.kind: _parameter(config, state, parameter, gradients, parts)
-            for parameter in network.layer_parameters[index]
-            if parameter is not None
-        }
+        layer["dL_da"], layer["dL_dz"] = trace.dL_da, trace.dL_dz
+        gradients = state.gradients if trace.dL_dz is not None else None
+    if parts.isdisjoint(_OF_PARAMETERS):
+        return layer
+    written = layer["parameters"] = {}
+    for parameter in network.layer_parameters[index]:
+        if parameter is None:
+            continue
+        numbers = written[parameter.kind] = {}
+        if "parameters" in parts:
+            numbers["value"] = parameter.view(state.parameters)
+        if "gradients" in parts:
+            numbers["gradient"] = None if gradients is None else parameter.view(gradients)
+        if "optimizer" in parts:
+            numbers["state"] = tensors.slots(config, state, parameter) if len(state.slots) else {}
     return layer
-
-
-def _parameter(
-    config: Config, state: State, parameter: Parameter, gradients: Array | None, parts: frozenset[str]
-) -> dict[str, Any]:
-    numbers: dict[str, Any] = {}
-    if "parameters" in parts:
-        numbers["value"] = parameter.view(state.parameters)
-    if "gradients" in parts:
-        numbers["gradient"] = None if gradients is None else parameter.view(gradients)
-    if "optimizer" in parts:
-        numbers["state"] = tensors.slots(config, state, parameter)
-    return numbers
 
 
 def _is_plain(session: Session, view: View) -> bool:
     """Whether every number of a snapshot is to be written just as it is, as it mostly is."""
     state = session.state
-    vectors = [
-        v for v in (state.parameters, state.gradients, state.slots, state.forward, state.backward) if v is not None
-    ]
-    return (
-        view.samples is None
-        and view.decimals is None
-        and "jacobians" not in view.parts
-        and state.parameters.dtype == np.float64
-        and 2 * sum(vector.size for vector in vectors) + 2 * _rows_size(state) <= view.limit
-        and (state.loss is None or isfinite(state.loss))
-        and tensors.all_finite(*vectors)
-    )
-
-
-def _rows_size(state: State) -> int:
-    return 0 if state.inputs is None else state.inputs.size + (0 if state.targets is None else state.targets.size)
+    if (
+        view.samples is not None
+        or view.decimals is not None
+        or "jacobians" in view.parts
+        or state.parameters.dtype != np.float64
+        or not (state.loss is None or isfinite(state.loss))
+    ):
+        return False
+    packed = (state.parameters, state.gradients, state.slots, state.forward, state.backward)
+    vectors = [vector for vector in packed if vector is not None]
+    size = sum([vector.size for vector in vectors])
+    if state.inputs is not None:
+        size += 3 * state.inputs.size + 2 * len(state.inputs) * session.config.network.sizes[-1]
+    return size <= view.limit and tensors.all_finite(*vectors)
 
 
 _TERMS = ("z", "a", "da_dz", "dL_da", "dL_dz")

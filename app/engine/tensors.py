@@ -25,6 +25,7 @@ class Trace(NamedTuple):
     dL_dz: Array | None
 
 
+_FEW = 64
 _NOTHING = Trace(None, None, None, None, None)
 
 
@@ -120,10 +121,14 @@ def first_nonfinite(named: Iterator[tuple[str, Array | Targets]]) -> tuple[str, 
 
 
 def all_finite(*arrays: Array | Targets) -> bool:
-    """Whether no entry is NaN or infinite; a dot product says so of most arrays at once."""
-    with np.errstate(all="ignore"):
-        for array in arrays:
-            flat = array.reshape(-1)
-            if not isfinite(flat.dot(flat)) and not np.isfinite(flat).all():
-                return False
+    """Whether no entry is NaN or infinite; a sum of floats, or a dot product, says so of most arrays at once."""
+    for array in arrays:
+        flat = array.reshape(-1)
+        if flat.size <= _FEW:
+            seems = isfinite(sum(flat.tolist()))
+        else:
+            with np.errstate(all="ignore"):
+                seems = isfinite(flat.dot(flat))
+        if not seems and not np.isfinite(flat).all():
+            return False
     return True

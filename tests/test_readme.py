@@ -10,13 +10,12 @@ import re
 import shutil
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from servers import gradstep
 
 from app.settings import Settings
 
@@ -63,33 +62,9 @@ EXAMPLES = examples()
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server in a process of its own, on a free port; when it is told to end, it does."""
-    log = tmp_path_factory.mktemp("server") / "log"
-    command = [sys.executable, "-c", "from app.cli import main; main()", "--port", "0"]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GRADSTEP_")}
-    with (
-        log.open("w") as out,
-        subprocess.Popen(command, stdout=out, stderr=out, cwd=README.parent, env=environment) as process,
-    ):
-        try:
-            yield when_up(process, log)
-        finally:
-            process.terminate()
-            status = process.wait(timeout=30)
-    assert status == 0, log.read_text()
-
-
-def when_up(process: subprocess.Popen[bytes], log: Path) -> str:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        if address := re.search(r"^Gradstep: (http://127\.0\.0\.1:\d+)/ ", log.read_text(), re.MULTILINE):
-            try:
-                with urllib.request.urlopen(f"{address[1]}/readyz", timeout=5):
-                    return address[1]
-            except OSError:
-                pass
-        time.sleep(0.05)
-    pytest.fail(f"the server did not start:\n{log.read_text()}")
+    """The address of a server in a process of its own."""
+    with gradstep(tmp_path_factory.mktemp("server")) as running:
+        yield running.address
 
 
 @pytest.fixture(scope="module")

@@ -84,11 +84,11 @@ async def train(
     stopped: dict[str, Any] = {**result.stopped}
     if stopped["actual"] is not None and not isfinite(stopped["actual"]):
         stopped["actual"] = nonfinite_word(stopped["actual"])
-    answer = {"history": result.history, "stopped": stopped, "snapshot": snapshot(session, view)}
     numbers = 7 * len(result.history) + 3 * session.state.nbytes // 8
     return await json_response(
-        call, answer, headers=changed_headers(session), tag=str(session.revision), numbers=numbers
-    )
+        call, lambda: {"history": result.history, "stopped": stopped, "snapshot": snapshot(session, view)},
+        headers=changed_headers(session), tag=str(session.revision), numbers=numbers,
+    )  # fmt: skip
 
 
 class PredictQuery(Parameters):

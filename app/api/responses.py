@@ -28,9 +28,10 @@ async def json_response(
 ) -> Response:
     """A JSON answer, compressed where it is large and the client takes that.
 
-    `tag` is its entity tag without its form; `numbers` is about how many it holds, when they may be many.
+    `body` is what to write, or a function that makes it; `tag` is its entity tag without its form; `numbers` is about
+    how many it holds, when they may be many.
     """
-    content = await call.sessions.read(numbers * NUMBER_WORK, lambda: dumps(body))
+    content = await call.sessions.read(numbers * NUMBER_WORK, lambda: dumps(body() if callable(body) else body))
     return await _finish(call, content, status, headers or {}, tag)
 
 

@@ -28,6 +28,8 @@ from app.sessions.session import Session, full_config, rows_to_json
 
 router = APIRouter(prefix="/v1/sessions", route_class=Route)
 
+CONFIG_BYTE_WORK = 100  # to validate a byte of a config that is not in use, in the units of `app.engine.cost`
+
 
 def _form(value: Any) -> str:
     return "document" if isinstance(value, dict) and "format" in value else "config"
@@ -62,7 +64,7 @@ class ReadQuery(SnapshotQuery):
     ] = None
 
 
-def describe(call: AnyCall, session: Session, *, config: bool = True) -> dict[str, Any]:
+def describe(session: Session, *, config: bool = True) -> dict[str, Any]:
     """A session as JSON data."""
     state, live = session.state, session.config
     body: dict[str, Any] = {
@@ -91,12 +93,12 @@ def describe(call: AnyCall, session: Session, *, config: bool = True) -> dict[st
 
 def _numbers(session: Session) -> int:
     """About how many numbers a session's config has in it."""
-    return len(session.config_json) // 20 + (session.data.nbytes // 8 if session.data else 0)
+    return (len(session.config_json) + len(session.init_json)) // 20 + (session.data.nbytes // 8 if session.data else 0)
 
 
 async def _described(call: SessionCall, session: Session) -> Response:
     return await json_response(
-        call, describe(call, session), headers=changed_headers(session), tag=str(session.revision),
+        call, describe(session), headers=changed_headers(session), tag=str(session.revision),
         numbers=_numbers(session),
     )  # fmt: skip
 
@@ -139,7 +141,7 @@ async def create(
     session = await sessions.create(draft, state)
     headers = {"Location": f"/v1/sessions/{session.id}", **changed_headers(session)}
     return await json_response(
-        call, describe(call, session), 201, headers, tag=str(session.revision), numbers=_numbers(session)
+        call, describe(session), 201, headers, tag=str(session.revision), numbers=_numbers(session)
     )
 
 
@@ -153,7 +155,8 @@ async def list_sessions(call: AnyCall, query: Annotated[ListQuery, Query()]) -> 
     if len(found) > query.limit:
         after = f"{shown[-1].created_at!r}~{shown[-1].id}"
         following = f"/v1/sessions?{urlencode({'limit': query.limit, 'after': after})}"
-    items = [describe(call, session, config=False) for session in shown]
+    work = CONFIG_BYTE_WORK * sum(len(session.config_json) for session in shown)
+    items = await call.sessions.read(work, lambda: [describe(session, config=False) for session in shown])
     return await json_response(call, {"items": items, "next": following})
 
 
@@ -173,7 +176,7 @@ def _place(after: str | None) -> tuple[float, str] | None:
 )  # fmt: skip
 async def read(call: ReadCall) -> Response:
     """A session with its completed config, which can be posted again. Reading does not prolong it."""
-    return await json_response(call, describe(call, call.session), numbers=_numbers(call.session))
+    return await json_response(call, describe(call.session), numbers=_numbers(call.session))
 
 
 @router.patch(

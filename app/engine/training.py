@@ -247,6 +247,7 @@ class _Training:
         """Go again from the last state made by passes, a step at a time, up to the one that is not finite."""
         good = self.state
         while True:
+            assert good.steps <= self.steps, "training and stepping have come to different numbers"
             backward, after = self._pass(good)
             found = _nonfinite(self.config, backward, after)
             if found is not None:

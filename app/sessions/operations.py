@@ -19,7 +19,7 @@ from app.engine.losses import Targets
 from app.engine.network import Config
 from app.engine.optimizers import AnyOptimizer
 from app.engine.passes import Using
-from app.engine.spec import Array, Model
+from app.engine.spec import MAX_FIELDS, Array, Model
 from app.engine.state import State, carry_slots
 from app.engine.stops import AnyStop
 from app.engine.training import Entry, Plan, Stopped
@@ -60,7 +60,7 @@ class Outcome(NamedTuple):
 
 def _advance(session: Session, work: int, n: int, step: Callable[[], State]) -> Job:
     config, rows = session.config, len(session.data.train) if session.data else 0
-    nbytes = cost.state_bytes(config, n, rows) + len(session.config_json)
+    nbytes = cost.state_bytes(config, n, rows) + len(session.config_json) + len(session.init_json)
     return Job(work, nbytes, lambda _: Outcome({"state": step()}))
 
 
@@ -166,7 +166,7 @@ class Train(Model):
         n, test_n = len(rows.train), len(rows.test) if rows.test else 0
         work = cost.training_work(config, plan, n, test_n)
         limits.check_work(settings, work)
-        nbytes = cost.training_bytes(config, plan, n, test_n) + len(session.config_json)
+        nbytes = cost.training_bytes(config, plan, n, test_n) + len(session.config_json) + len(session.init_json)
         limits.check_bytes(settings, nbytes)
 
         def run(ended: Callable[[], bool]) -> Outcome:
@@ -195,7 +195,7 @@ class Change(Model):
     """
 
     name: Annotated[str, Field(max_length=200)] | None = None
-    optimizer: dict[str, Any] | str | None = None
+    optimizer: Annotated[dict[str, Any], Field(max_length=MAX_FIELDS)] | str | None = None
 
     def prepare(self, session: Session, settings: Settings) -> Job:
         changes: dict[str, Any] = {}
@@ -248,7 +248,7 @@ class NewData:
     def prepare(self, session: Session, settings: Settings) -> Job:
         config, n = session.config, row_count(self.rows)
         limits.check_rows(settings, n)
-        nbytes = cost.state_bytes(config, 0, n) + len(session.config_json)
+        nbytes = cost.state_bytes(config, 0, n) + len(session.config_json) + len(session.init_json)
         limits.check_bytes(settings, nbytes)
         rows = build_data(config, self.rows, "")
         state = session.state.without_trace()._replace(epoch_position=0)

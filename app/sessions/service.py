@@ -75,7 +75,7 @@ class Sessions:
                 state = await self.run(cost.update_work(config), lambda: initial_state(config))
             now = self.clock()
             session = Session(
-                session_id, config.name, config_to_json(config), draft.data, state, now, now,
+                session_id, config.name, *config_to_json(config), draft.data, state, now, now,
                 now + self.settings.session_ttl,
             )  # fmt: skip
             await self.store.create(session)

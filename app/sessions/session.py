@@ -16,7 +16,8 @@ class Session(NamedTuple):
     """Everything that is kept of a session.
 
     Attributes:
-        config_json: the completed config without `name` and `data`, which change on their own.
+        config_json: the completed config, without `name` and `data`, which change on their own, and the layers' `init`.
+        init_json: the layers' `init`, a list: it may be large, and is only needed to answer the config.
         revision: counts the changes, from 0; `latest_revision` is the highest one given out.
         version: counts the writes of this record. Unlike `revision`, it never goes back.
         created_at, updated_at, expires_at: seconds since 1970.
@@ -25,6 +26,7 @@ class Session(NamedTuple):
     id: str
     name: str | None
     config_json: bytes
+    init_json: bytes
     data: Data | None
     state: State
     created_at: float
@@ -36,24 +38,29 @@ class Session(NamedTuple):
 
     @property
     def config(self) -> Config:
-        """The config, without `name`, `data` and the numbers that it started from."""
+        """The config, without `name`, `data` and what it started from."""
         return live_config(self.config_json)
 
     @property
     def nbytes(self) -> int:
         """About how much memory the session holds."""
         rows = self.data.nbytes if self.data else 0
-        return _RECORD_BYTES + len(self.config_json) + 100 * len(self.state.updates) + self.state.nbytes + rows
+        texts = len(self.config_json) + len(self.init_json)
+        return _RECORD_BYTES + texts + 100 * len(self.state.updates) + self.state.nbytes + rows
 
 
-def config_to_json(config: Config) -> bytes:
-    """What a session keeps of its config: all but `name` and `data`."""
-    return orjson.dumps(config.model_dump(mode="json", exclude={"name", "data"}))
+def config_to_json(config: Config) -> tuple[bytes, bytes]:
+    """What a session keeps of its config: all but `name`, `data` and the layers' `init`; and these."""
+    values = config.model_dump(mode="json", exclude={"name", "data"})
+    inits = [layer.pop("init") for layer in values["network"]["layers"]]
+    return orjson.dumps(values), orjson.dumps(inits)
 
 
 def full_config(session: Session) -> dict[str, Any]:
     """The completed config as JSON data, its rows as arrays: posted again, it makes an equal session."""
     config: dict[str, Any] = {"name": session.name, **orjson.loads(session.config_json), "data": None}
+    for layer, init in zip(config["network"]["layers"], orjson.loads(session.init_json), strict=True):
+        layer["init"] = init
     if session.data is not None:
         test = session.data.test
         config["data"] = {
@@ -71,8 +78,5 @@ def rows_to_json(rows: Rows) -> dict[str, Any]:
 
 @lru_cache(maxsize=128)
 def live_config(config_json: bytes) -> Config:
-    """Validated configs cost some 8 kB each, so only those in use are kept; they need no initial numbers any more."""
-    values = orjson.loads(config_json)
-    for layer in values["network"]["layers"]:
-        del layer["init"]
-    return Config.model_validate(values)
+    """A validated config costs some 8 kB, so that only those in use are kept."""
+    return Config.model_validate(orjson.loads(config_json))

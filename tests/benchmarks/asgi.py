@@ -50,5 +50,3 @@ def _messages(body: bytes) -> Iterator[Message]:
         yield {"type": "http.request", "body": body[start : start + CHUNK], "more_body": more}
     while True:
         yield {"type": "http.disconnect"}
-
-

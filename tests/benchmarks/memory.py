@@ -13,7 +13,7 @@ from .measure import Skip, Target, figure
 
 SESSIONS, WARM_UP = 10_000, 20
 TARGET = Target(60, "MB")
-WAYS = ("service", "http")
+WAYS = {"service": "the service", "http": "HTTP, in process"}
 STATM = Path("/proc/self/statm")
 
 CONFIG: dict[str, Any] = {
@@ -33,10 +33,10 @@ CONFIG: dict[str, Any] = {
 def run() -> Iterator[str]:
     if not STATM.exists():
         raise Skip("the memory of a process is read from Linux' /proc")
-    for way in WAYS:
+    for way, named in WAYS.items():
         command = [sys.executable, "-m", "tests.benchmarks.memory", way]
         grown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout
-        yield figure(f"memory of {SESSIONS:,} idle sessions of 4-16-3, made through the {way}", float(grown), TARGET)
+        yield figure(f"memory of {SESSIONS:,} idle sessions of 4-16-3, made through {named}", float(grown), TARGET)
 
 
 async def _grown(way: str) -> float:

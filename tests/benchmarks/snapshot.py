@@ -27,11 +27,13 @@ def run() -> Iterator[str]:
     parameters = session.config.network.parameter_count
     for parts, named in ((frozenset({"parameters"}), "parameters"), (DEFAULT_PARTS, "all parts")):
         view = View(parts)
-        bare: list[Any] = list(arrays(session, view).values())
+        bare = [array if np.ndim(array) else float(array) for array in arrays(session, view).values()]
         numbers = sum(np.size(array) for array in bare)
         what = f"snapshot of {parameters:,} parameters, {named} ({numbers:,} numbers)"
-        yield cost(f"{what}: JSON against orjson", *_json(session, view, bare), JSON_TARGET)
-        yield cost(f"{what}: npz against np.savez", *_npz(session, view), NPZ_TARGET)
+        ours, theirs = _json(session, view, bare)
+        yield cost(f"{what}: JSON against orjson", ours, theirs, JSON_TARGET)
+        ours, theirs = _npz(session, view)
+        yield cost(f"{what}: npz against np.savez", ours, theirs, NPZ_TARGET)
 
 
 async def _session() -> Session:
@@ -43,7 +45,10 @@ async def _session() -> Session:
             "layers": [{"units": units, "activation": "sigmoid"} for units in SIZES[1:]],
         },
         "loss": "mse",
-        "data": {"inputs": rng.uniform(-1, 1, (ROWS, SIZES[0])).tolist(), "targets": rng.uniform(0, 1, (ROWS, SIZES[-1])).tolist()},
+        "data": {
+            "inputs": rng.uniform(-1, 1, (ROWS, SIZES[0])).tolist(),
+            "targets": rng.uniform(0, 1, (ROWS, SIZES[-1])).tolist(),
+        },
     })  # fmt: skip
     sessions = create_app().state.sessions
     session: Session = await sessions.create(sessions.draft(config))

@@ -127,7 +127,7 @@ def _eager(case: Case, model: nn.Module, inputs: Tensor, targets: Tensor) -> Con
         for _ in range(epochs):
             optimizer.zero_grad()
             loss = loss_function(model(inputs), targets)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
 
     return train

@@ -33,7 +33,7 @@ def run(activation: Any, points: list[float] = POINTS) -> tuple[Any, tensors.Tra
     row = {"type": "inline", "inputs": [[1.0]], "targets": [[0.5] * len(points)]}
     config = make(inputs=1, layers=[layer], data=row)
     state, data = start(config)
-    return config.network.layers[0].activation, tensors.trace(config, gradients(config, state, data.train), 0)
+    return config.network.layers[0].activation, tensors.traces(config, gradients(config, state, data.train))[0]
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)

@@ -44,7 +44,7 @@ def measured(config: Config, parameters: Array, rows: Any) -> Array:
 
 def by_kinks(config: Config, state: State) -> bool:
     """Whether a difference could be taken across a kink: of an activation, of the losses, or of bce's limits."""
-    trace = [tensors.trace(config, state, index) for index in range(len(config.network.layers))]
+    trace = [tensors.traces(config, state)[index] for index in range(len(config.network.layers))]
     for layer, here in zip(config.network.layers, trace, strict=True):
         assert here.z is not None
         kink = {"relu": 0.0, "leaky_relu": 0.0, "elu": 0.0, "softplus": 0.75}.get(layer.activation.type)
@@ -78,7 +78,7 @@ def test_the_derivatives_of_one_layer_by_the_next_are_the_chain_rules() -> None:
     config = make(layers=[{"units": 3, "activation": "softmax", "bias": "shared"}, {"units": 1, "activation": "silu"}])
     state, data = start(config)
     state = gradients(config, state, data.train)
-    first, last = (tensors.trace(config, state, index) for index in range(2))
+    first, last = (tensors.traces(config, state)[index] for index in range(2))
     weight, _ = config.network.layer_parameters[1]
     assert_equal(last.dL_dz, there(last.dL_da) * there(last.da_dz))
     assert_close(first.dL_da, there(last.dL_dz) @ weight.view(state.parameters))
@@ -120,7 +120,7 @@ def test_using_the_current_weights_is_the_chain_rule_with_them_in_place(seed: in
 
         down: Any = None
         for index in reversed(range(len(config.network.layers))):
-            here = tensors.trace(config, current, index)
+            here = tensors.traces(config, current)[index]
             if down is not None:
                 assert_close(here.dL_da, down, rtol=1e-12, atol=1e-15)
             weight, _ = config.network.layer_parameters[index]

@@ -44,7 +44,7 @@ def run(loss: Any, targets: Any = None, answers: Any = ANSWERS, dtype: str = "fl
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         state = gradients(config, state, data.train)
-    dL_da = tensors.trace(config, state, 0).dL_da
+    dL_da = tensors.traces(config, state)[0].dL_da
     assert state.loss is not None
     assert dL_da is not None
     return config.loss, state.loss, dL_da

@@ -59,12 +59,12 @@ def test_what_is_not_passed_yet_is_not_there() -> None:
     half = passes.forward(CONFIG, BEGUN, until="second")
     assert half.loss is None
     assert tensors.outputs(CONFIG, half) is None
-    assert tensors.trace(CONFIG, half, 1).a is not None
-    assert tensors.trace(CONFIG, half, 2).z is None
+    assert tensors.traces(CONFIG, half)[1].a is not None
+    assert tensors.traces(CONFIG, half)[2].z is None
 
     half = passes.backward(CONFIG, PASSED, until="second")
-    assert tensors.trace(CONFIG, half, 1).dL_dz is not None
-    assert tensors.trace(CONFIG, half, 0).dL_dz is None
+    assert tensors.traces(CONFIG, half)[1].dL_dz is not None
+    assert tensors.traces(CONFIG, half)[0].dL_dz is None
 
 
 def test_updates_in_pieces_are_one_update() -> None:
@@ -372,7 +372,7 @@ def test_every_activation_is_stable_far_from_zero(activation: Any, dtype: str) -
 def test_what_they_come_to_far_from_zero(dtype: str) -> None:
     def a_and_slope(activation: Any, z: float) -> list[float]:
         config, state = at(activation, dtype)
-        here = tensors.trace(config, state, 0)
+        here = tensors.traces(config, state)[0]
         assert here.a is not None
         assert here.da_dz is not None
         return [float(here.a[0, EDGES.index(z)]), float(here.da_dz[0, EDGES.index(z)])]

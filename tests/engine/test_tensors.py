@@ -94,13 +94,11 @@ def test_tensors_are_views_not_copies() -> None:
 
 def test_trace_and_outputs_before_and_after() -> None:
     assert tensors.outputs(CONFIG, STATE) is None
-    assert tensors.trace(CONFIG, STATE, 0) == (None, None, None, None, None)
+    assert tensors.traces(CONFIG, STATE)[0] == (None, None, None, None, None)
     state = forward(CONFIG, STATE, DATA.train)
     outputs = tensors.outputs(CONFIG, state)
     assert outputs is not None
     assert outputs.shape == (len(DATA.train), 1)
-    assert not tensors.reached_backward(CONFIG, state, 1)
-    assert tensors.reached_backward(CONFIG, passes.backward(CONFIG, state, until="output"), 1)
 
 
 # ----- what is not finite

@@ -38,7 +38,7 @@ def make_session(session_id: str, created_at: float = START, config: Config | No
     config = config or make_config()
     state = initial_state(config)
     return Session(
-        session_id, config.name, config_to_json(config), None, state, created_at, created_at, created_at + TTL
+        session_id, config.name, *config_to_json(config), None, state, created_at, created_at, created_at + TTL
     )
 
 

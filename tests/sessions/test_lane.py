@@ -8,7 +8,7 @@ import pytest
 from app.errors import Full
 from app.sessions.lane import RETRY_AFTER_SECONDS, Lane
 
-from .helpers import run
+from .making import run
 
 
 def test_work_is_done_in_another_thread() -> None:

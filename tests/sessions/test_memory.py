@@ -6,7 +6,7 @@ from app.errors import SessionExpired, SessionNotFound
 from app.sessions import memory
 from app.settings import Settings
 
-from .helpers import TTL, Clock, make_session, run
+from .making import TTL, Clock, make_session, run
 
 
 def test_no_more_expired_sessions_are_remembered_than_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from app.engine.data import build_data
 from app.engine.network import Config
 from app.sessions.session import config_to_json, full_config
 
-from .helpers import make_config, make_session
+from .making import make_config, make_session
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from .helpers import make_config, make_session
 def test_a_config_comes_back_from_its_json(fields: dict[str, Any]) -> None:
     config = make_config(**fields)
     session = make_session("a", config=config)
-    assert session.config_json == config_to_json(config)
+    assert (session.config_json, session.init_json) == config_to_json(config)
     assert session.config.optimizer == config.optimizer
     assert session.config.loss == config.loss
     assert session.config.network.sizes == config.network.sizes

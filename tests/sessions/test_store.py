@@ -11,7 +11,7 @@ from app.sessions.session import Session
 from app.sessions.store import Conflict, SessionStore
 from app.settings import Settings
 
-from .helpers import START, TTL, Clock, after, make_session, run
+from .making import START, TTL, Clock, after, make_session, run
 
 STORES: dict[str, Callable[[Settings, Callable[[], float]], SessionStore]] = {"memory": MemoryStore}
 

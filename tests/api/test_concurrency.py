@@ -1,0 +1,240 @@
+"""Many clients at once, against a server in a process of its own."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import httpx
+import pytest
+
+from app.main import create_app
+from app.settings import Settings
+
+from .calls import ROWS, config, numbers
+
+LIMITS = httpx.Limits(max_connections=60)
+LARGE = {
+    "network": {"inputs": 256, "layers": [{"units": 256, "activation": "tanh"}] * 3 + [{"units": 1}]},
+    "loss": "mse",
+    "data": {"inputs": [[0.5] * 256] * 64, "targets": [[0.25]] * 64},
+}
+
+
+@contextmanager
+def serving(**settings: int) -> Iterator[str]:
+    """A server on a free port of the loopback; its URL."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    environment = {**os.environ, **{f"GRADSTEP_{name.upper()}": str(value) for name, value in settings.items()}}
+    command = [sys.executable, "-m", "uvicorn", "app.main:app", "--port", str(port), "--log-level", "warning"]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(200):
+            with suppress(httpx.TransportError):  # it does not listen yet
+                if httpx.get(f"{url}/readyz").status_code == 200:
+                    break
+            assert process.poll() is None
+            time.sleep(0.05)
+        yield url
+    finally:
+        process.terminate()
+        output, _ = process.communicate(timeout=30)
+    assert process.returncode in (0, -signal.SIGTERM)
+    assert not output, output.decode()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with serving(max_work=10**15) as url:
+        yield url
+
+
+def with_client(url: str, work: Callable[[httpx.AsyncClient], Any]) -> Any:
+    async def run() -> Any:
+        async with httpx.AsyncClient(base_url=url, limits=LIMITS, timeout=60) as client:
+            return await work(client)
+
+    return asyncio.run(run())
+
+
+async def create(client: httpx.AsyncClient, body: Any = None) -> str:
+    answer = await client.post("/v1/sessions", json=body or config())
+    assert answer.status_code == 201, answer.text
+    return answer.headers["Location"]
+
+
+async def snapshot(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
+    return numbers((await client.get(f"{url}/snapshot")).json())
+
+
+def test_a_thousand_trainings_at_once_are_as_one_after_the_other(server: str) -> None:
+    async def work(client: httpx.AsyncClient) -> None:
+        url = await create(client)
+
+        async def one_client() -> list[int]:
+            answers = [await client.post(f"{url}/train", json={"epochs": 1}) for _ in range(20)]
+            assert {answer.status_code for answer in answers} == {200}
+            return [answer.json()["snapshot"]["revision"] for answer in answers]
+
+        revisions = await asyncio.gather(*(one_client() for _ in range(50)))
+        assert sorted(revision for each in revisions for revision in each) == list(range(1, 1001))
+        session = (await client.get(url)).json()
+        assert (session["steps"], session["epochs"], session["revision"]) == (1000, 1000, 1000)
+        serial = await create(client)
+        await client.post(f"{serial}/train", json={"epochs": 1000})
+        assert await snapshot(client, url) == await snapshot(client, serial)
+
+    with_client(server, work)
+
+
+def test_of_racing_writers_one_wins(server: str) -> None:
+    async def work(client: httpx.AsyncClient) -> None:
+        url = await create(client)
+        for revision in range(5):
+            race = [client.post(f"{url}/train", headers={"If-Match": f'"{revision}"'}) for _ in range(20)]
+            statuses = [answer.status_code for answer in await asyncio.gather(*race)]
+            assert sorted(statuses) == [200] + [412] * 19
+        assert (await client.get(url)).json()["steps"] == 5
+
+    with_client(server, work)
+
+
+def test_no_more_sessions_than_allowed_are_made_at_once() -> None:
+    async def work(client: httpx.AsyncClient) -> None:
+        answers = await asyncio.gather(*(client.post("/v1/sessions", json=config()) for _ in range(400)))
+        statuses = [answer.status_code for answer in answers]
+        assert statuses.count(201) == 100
+        assert statuses.count(503) == 300
+        assert all("Retry-After" in answer.headers for answer in answers if answer.status_code == 503)
+        assert len((await client.get("/v1/sessions?limit=1000")).json()["items"]) == 100
+        answer = await client.delete(next(a.headers["Location"] for a in answers if a.status_code == 201))
+        assert answer.status_code == 204
+        await create(client)
+
+    with serving(max_sessions=100) as url:
+        with_client(url, work)
+
+
+def test_a_small_session_beside_a_large_training(server: str, report: Callable[[str], None]) -> None:
+    async def work(client: httpx.AsyncClient) -> None:
+        large, small, serial = await create(client, LARGE), await create(client), await create(client)
+        before = (await client.get(large)).json()
+        training = asyncio.create_task(client.post(f"{large}/train", json={"epochs": 800, "report_every": 400}))
+        while (await client.patch(large, json={})).status_code == 200:
+            await asyncio.sleep(0)
+        revision = (await client.get(large)).json()["revision"]
+        times = []
+        for _ in range(40):
+            for call in ("forward", "backward", "step"):
+                started = time.perf_counter()
+                answer = await client.post(f"{small}/{call}")
+                times.append(time.perf_counter() - started)
+                assert answer.status_code == 200
+        assert not training.done()
+        for method, path in (("PATCH", ""), ("POST", "/forward"), ("POST", "/train"), ("DELETE", "")):
+            refused = await client.request(method, large + path)
+            assert refused.status_code == 409
+            assert refused.json()["type"] == "/v1/problems/training-under-way"
+        assert (await client.put(f"{large}/data", json=LARGE["data"])).status_code == 409
+        during = (await client.get(large)).json()
+        assert (during["steps"], during["revision"]) == (before["steps"], revision)
+        assert (await client.get(f"{large}/snapshot?include=parameters&layers=layer4")).status_code == 200
+        assert (await client.post(f"{large}/predict", json={})).status_code == 200
+        answer = await training
+        assert answer.status_code == 200
+        assert answer.json()["stopped"]["epoch"] == 800
+        assert (await client.get(large)).json()["steps"] == 800
+        await client.post(f"{serial}/train", json={"epochs": 40})
+        assert await snapshot(client, small) == await snapshot(client, serial)
+        times.sort()
+        p99 = times[int(0.99 * len(times))]
+        report(
+            f"a small step beside a large training: median {1e3 * times[len(times) // 2]:.1f} ms, p99 {1e3 * p99:.1f} ms"
+        )
+
+    with_client(server, work)
+
+
+def test_how_long_the_event_loop_stalls(report: Callable[[str], None]) -> None:
+    """Long work goes to the lane; what stalls the loop the longest is told, not judged."""
+    app = create_app(Settings(max_work=10**15))
+    rows = {"inputs": [[0.5, 0.25]] * 5000, "targets": [[0.5]] * 5000}
+    stalls: dict[str, float] = {}
+
+    async def watched(name: str, work: Any) -> Any:
+        longest, running = 0.0, True
+
+        async def watch() -> None:
+            nonlocal longest
+            while running:
+                started = time.perf_counter()
+                await asyncio.sleep(0.001)
+                longest = max(longest, time.perf_counter() - started - 0.001)
+
+        watching = asyncio.create_task(watch())
+        await asyncio.sleep(0)
+        answer = await work
+        running = False
+        await watching
+        stalls[name] = longest
+        assert answer.is_success, answer.text
+        return answer
+
+    async def run() -> None:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            large = (await watched("create", client.post("/v1/sessions", json=LARGE))).headers["Location"]
+            await watched("forward", client.post(f"{large}/forward"))
+            await watched("snapshot", client.get(f"{large}/snapshot"))
+            await watched("export", client.get(f"{large}/export"))
+            await watched("train", client.post(f"{large}/train", json={"epochs": 100}))
+            await watched("put 5000 rows", client.put((await create(client)) + "/data", json=rows))
+            await watched("create with 5000 rows", client.post("/v1/sessions", json={**config(), "data": rows}))
+            await client.put(f"{large}/data", json=LARGE["data"])
+            document = (await client.get(f"{large}/export")).content
+            headers = {"Content-Type": "application/json"}
+            await watched("import 4 MB", client.post("/v1/sessions", content=document, headers=headers))
+
+    try:
+        asyncio.run(run())
+    finally:
+        app.state.sessions.close()
+    shown = ", ".join(f"{name} {1e3 * stall:.0f} ms" for name, stall in sorted(stalls.items(), key=lambda s: -s[1]))
+    report(f"longest stalls of the event loop: {shown}")
+
+
+def test_rows_are_as_they_were(server: str) -> None:
+    """Reads of a session that is being changed are of one state or the other, never of both."""
+
+    async def work(client: httpx.AsyncClient) -> None:
+        url = await create(client)
+        seen: list[dict[str, Any]] = []
+
+        async def read() -> None:
+            for _ in range(30):
+                seen.append((await client.get(f"{url}/snapshot")).json())
+
+        async def change() -> None:
+            for _ in range(10):
+                for call in ("forward", "backward", "step"):
+                    await client.post(f"{url}/{call}")
+
+        await asyncio.gather(change(), *(read() for _ in range(5)))
+        for body in seen:
+            revision = body["revision"]
+            assert body["steps"] == revision // 3
+            assert body["phase"] == ("ready", "forward", "backward")[revision % 3]
+            assert (body["inputs"] == ROWS["inputs"]) is (revision > 0)
+            gradient = body["layers"][0]["parameters"]["bias"]["gradient"]
+            assert (gradient is None) is (revision == 0 or revision % 3 == 1)
+
+    with_client(server, work)

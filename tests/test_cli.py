@@ -1,0 +1,159 @@
+"""The `gradstep` command: how it starts a server, and how a real one ends."""
+
+import http.client
+import json
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import servers
+import typer
+import uvicorn
+from typer.testing import CliRunner
+
+from app import __version__, cli
+from app.engine.presets import NOTEBOOK
+
+
+class Served:
+    """How the server was started, in place of starting it."""
+
+    def __init__(self) -> None:
+        self.config: uvicorn.Config | None = None
+        self.host, self.port = "", 0
+        self.starts, self.interrupted = True, False
+
+    def run(self, server: uvicorn.Server, sockets: list[socket.socket]) -> None:
+        self.config, (self.host, self.port) = server.config, sockets[0].getsockname()[:2]
+        server.started = self.starts
+        if self.interrupted:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    served, before = Served(), signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(uvicorn.Server, "run", lambda server, sockets: served.run(server, sockets))
+    yield served
+    signal.signal(signal.SIGTERM, before)
+
+
+def gradstep(*arguments: str) -> Any:
+    app = typer.Typer(add_completion=False)
+    app.command()(cli.serve)
+    return CliRunner().invoke(app, arguments)
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def test_it_serves_on_this_machine_alone(served: Served, port: int) -> None:
+    result = gradstep("--port", str(port))
+    assert result.exit_code == 0, result.output
+    address = f"http://127.0.0.1:{port}"
+    assert result.stdout == f"Gradstep: {address}/ and its documentation: {address}/docs (Ctrl+C ends it)\n"
+    assert served.config is not None
+    assert (served.config.app, served.config.access_log, served.config.workers) == ("app.main:app", False, 1)
+    assert (served.host, served.port) == ("127.0.0.1", port)
+
+
+def test_it_listens_where_it_is_told(served: Served) -> None:
+    result = gradstep("--host", "0.0.0.0", "--port", "0", "--access-log")
+    assert result.exit_code == 0, result.output
+    assert served.config is not None
+    assert served.config.access_log
+    assert served.host == "0.0.0.0"
+    assert f"http://0.0.0.0:{served.port}/docs" in result.stdout
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="NOT TESTED: this machine has no IPv6")
+def test_an_ipv6_address_is_shown_in_brackets(served: Served) -> None:
+    result = gradstep("--host", "::1", "--port", "0")
+    assert f"http://[::1]:{served.port}/docs" in result.stdout
+
+
+def test_a_port_that_is_taken(served: Served) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        result = gradstep("--port", str(taken))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"Cannot listen on 127.0.0.1, port {taken}: ")
+    assert served.config is None
+
+
+def test_a_server_that_does_not_start(served: Served) -> None:
+    served.starts = False
+    assert gradstep("--port", "0").exit_code == 1
+
+
+def test_an_interrupt_ends_it_well(served: Served) -> None:
+    served.interrupted = True
+    assert gradstep("--port", "0").exit_code == 0
+
+
+def test_a_termination_ends_it_well(served: Served) -> None:
+    gradstep("--port", "0")
+    with pytest.raises(SystemExit) as ended:
+        signal.raise_signal(signal.SIGTERM)
+    assert ended.value.code == 0
+
+
+def test_more_workers_are_refused(served: Served) -> None:
+    result = gradstep("--workers", "2")
+    assert result.exit_code == 2
+    assert "sessions are in the memory of one process" in " ".join(result.output.replace("│", " ").split())
+    assert served.config is None
+
+
+@pytest.mark.parametrize("arguments", [["--workers", "0"], ["--port", "65536"], ["--reload"], ["now"]])
+def test_what_it_does_not_take(served: Served, arguments: list[str]) -> None:
+    assert gradstep(*arguments).exit_code == 2
+    assert served.config is None
+
+
+def test_the_version(served: Served) -> None:
+    assert gradstep("--version").stdout == f"{__version__}\n"
+    assert served.config is None
+
+
+def test_the_options_are_explained(served: Served) -> None:
+    shown = gradstep("--help").output
+    assert all(option in shown for option in ("--host", "--port", "--workers", "--access-log", "--version"))
+
+
+def test_the_command_is_this(monkeypatch: pytest.MonkeyPatch, served: Served) -> None:
+    monkeypatch.setattr("sys.argv", ["gradstep", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 0
+
+
+def test_a_training_under_way_ends_early_and_is_answered(tmp_path: Path) -> None:
+    """What `docker stop` does: the training keeps what it has, its client is told, and the process ends well."""
+    with servers.gradstep(tmp_path) as server:
+        connection = http.client.HTTPConnection(urlsplit(server.address).netloc, timeout=60)
+
+        def post(path: str, body: Any) -> None:
+            connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+
+        post("/v1/sessions", NOTEBOOK)
+        session = json.loads(connection.getresponse().read())["id"]
+        post(f"/v1/sessions/{session}/train", {"epochs": 1_000_000, "report_every": 1_000_000})
+        time.sleep(0.3)
+        server.process.terminate()
+        asked = time.monotonic()
+        answer = connection.getresponse()
+        stopped = json.loads(answer.read())["stopped"]
+        connection.close()
+        server.process.wait(60)
+        assert time.monotonic() - asked < 4  # less than the time after which the server would cut it off
+    assert (answer.status, stopped["reason"]) == (200, "cancelled")
+    assert 0 < stopped["epoch"] < 1_000_000

@@ -9,7 +9,7 @@ be right within a factor of a few, and never to be far too low.
 from app.engine.network import Config
 from app.engine.training import Plan, steps_of
 
-_ENTRY = 20
+_ENTRY = 40
 _LAYER = 3_000
 _SESSION_BYTES = 4_000
 _LAYER_BYTES = 6_000

@@ -1,0 +1,87 @@
+"""Whatever fits the OpenAPI document, and whatever does not, is answered as the document says."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
+
+from app.engine.presets import PRESETS
+from app.main import create_app
+from app.settings import Settings
+
+app = create_app(Settings(max_work=10**8, max_batch=1000, max_parameters=100_000))
+
+
+async def without_lifespan(scope: Scope, receive: Receive, send: Send) -> None:
+    """The application, which each call would start and stop otherwise."""
+    if scope["type"] != "lifespan":
+        return await app(scope, receive, send)
+    for state in ("startup", "shutdown"):
+        await receive()
+        await send({"type": f"lifespan.{state}.complete"})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def closed() -> Iterator[None]:
+    yield
+    app.state.sessions.close()
+
+
+schema = schemathesis.openapi.from_asgi("/openapi.json", without_lifespan)
+client = TestClient(app)
+
+# A schema cannot say that rows must fit the network, so that what fits it may still be refused (422).
+EXCLUDED = [positive_data_acceptance]
+FEW: dict[str, Any] = {
+    "derandomize": False,
+    "deadline": None,
+    "database": None,
+    "phases": [Phase.explicit, Phase.generate],
+    "suppress_health_check": list(HealthCheck),
+}
+
+
+def session_id(index: int) -> str:
+    """A new session, in one phase or another."""
+    answer = client.post("/v1/sessions", json=PRESETS[index % len(PRESETS)].config)
+    url = answer.headers["Location"]
+    for call in ("forward", "backward", "step")[: index % 4]:
+        client.post(f"{url}/{call}")
+    return str(url.rpartition("/")[2])
+
+
+@schema.parametrize()
+@settings(max_examples=150, **FEW)
+def test_every_operation(case: schemathesis.Case) -> None:
+    if "session_id" in case.path_parameters:
+        index = len(repr(case.body)) + len(repr(case.query))
+        if index % 5:  # otherwise one that is not there
+            case.path_parameters["session_id"] = session_id(index)
+    case.call_and_validate(excluded_checks=EXCLUDED)
+
+
+class Workflow(schema.as_state_machine()):  # type: ignore[misc]
+    def validate_response(self, response: Any, case: Any, additional_checks: Any = (), **kwargs: Any) -> None:
+        case.validate_response(response, excluded_checks=EXCLUDED, **kwargs)
+
+
+TestWorkflow = Workflow.TestCase
+TestWorkflow.settings = settings(max_examples=15, stateful_step_count=20, **FEW)
+
+import collections, atexit
+seen = collections.Counter()
+_orig = app.__class__.__call__
+async def _counting(self, scope, receive, send):
+    async def s(m):
+        if m["type"]=="http.response.start":
+            import re
+            seen[(scope["method"], re.sub(r"sessions/[^/]+","sessions/X",scope["path"])[:40] if scope["path"].startswith("/v1") else "other", m["status"])]+=1
+        await send(m)
+    await _orig(self, scope, receive, s)
+app.__class__.__call__ = _counting
+atexit.register(lambda: print(*sorted(seen.items()), sep="\n", file=open("/tmp/seen.txt","w")))

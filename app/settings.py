@@ -14,6 +14,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="GRADSTEP_", frozen=True, extra="ignore")
 
     max_body: PositiveInt = Field(8 * MIB, description="The largest request body, in bytes.")
+    max_lists: PositiveInt = Field(250_000, description="How many lists and objects a request body may have in it.")
     max_sessions: PositiveInt = Field(10_000, description="How many sessions there may be at once.")
     max_bytes: PositiveInt = Field(4096 * MIB, description="The memory that all sessions may hold together, in bytes.")
     max_parameters: PositiveInt = Field(20_000_000, description="How many parameters a network may have.")

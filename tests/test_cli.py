@@ -1,11 +1,12 @@
 """The `gradstep` command: how it starts a server, and how a real one ends."""
 
+import asyncio
 import http.client
 import json
 import signal
 import socket
-import time
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,8 +17,9 @@ import typer
 import uvicorn
 from typer.testing import CliRunner
 
-from app import __version__, cli
+from app import __version__, cli, main
 from app.engine.presets import NOTEBOOK
+from app.main import create_app
 
 
 class Served:
@@ -138,22 +140,41 @@ def test_the_command_is_this(monkeypatch: pytest.MonkeyPatch, served: Served) ->
 
 def test_a_training_under_way_ends_early_and_is_answered(tmp_path: Path) -> None:
     """What `docker stop` does: the training keeps what it has, its client is told, and the process ends well."""
-    with servers.gradstep(tmp_path) as server:
-        connection = http.client.HTTPConnection(urlsplit(server.address).netloc, timeout=60)
-
-        def post(path: str, body: Any) -> None:
-            connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
-
-        post("/v1/sessions", NOTEBOOK)
-        session = json.loads(connection.getresponse().read())["id"]
-        post(f"/v1/sessions/{session}/train", {"epochs": 1_000_000, "report_every": 1_000_000})
-        time.sleep(0.3)
+    data: Any = NOTEBOOK["data"]
+    rows = {name: value * 50 for name, value in data.items()}
+    with servers.gradstep(tmp_path) as server, ExitStack() as stack:
+        trainer, other = (
+            stack.enter_context(closing(http.client.HTTPConnection(urlsplit(server.address).netloc, timeout=60)))
+            for _ in range(2)
+        )
+        post(trainer, "/v1/sessions", {**NOTEBOOK, "data": rows})
+        session = f"/v1/sessions/{json.loads(trainer.getresponse().read())['id']}"
+        post(trainer, f"{session}/train", {"epochs": 1_000_000, "report_every": 1_000_000})
+        status = 200
+        while status == 200:  # the training has not begun
+            post(other, f"{session}/forward", {})
+            refusal = other.getresponse()
+            status, _ = refusal.status, refusal.read()
         server.process.terminate()
-        asked = time.monotonic()
-        answer = connection.getresponse()
+        answer = trainer.getresponse()
         stopped = json.loads(answer.read())["stopped"]
-        connection.close()
-        server.process.wait(60)
-        assert time.monotonic() - asked < 4  # less than the time after which the server would cut it off
-    assert (answer.status, stopped["reason"]) == (200, "cancelled")
+    assert (status, answer.status, stopped["reason"]) == (409, 200, "cancelled")
     assert 0 < stopped["epoch"] < 1_000_000
+
+
+def post(connection: http.client.HTTPConnection, path: str, body: Any) -> None:
+    """Send a request, without waiting for what it answers."""
+    connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+
+
+def test_trainings_are_told_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    app, told = create_app(), []
+
+    async def shutdown(server: uvicorn.Server, sockets: Any = None) -> None:
+        told.append(app.state.sessions.lane.closing.is_set())
+
+    monkeypatch.setattr(main, "app", app)
+    monkeypatch.setattr(uvicorn.Server, "shutdown", shutdown)
+    asyncio.run(cli._Server(uvicorn.Config("app.main:app")).shutdown())
+    app.state.sessions.close()
+    assert told == [True]

@@ -88,6 +88,11 @@ def answers(server: str, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return printed[:-1]
 
 
+def test_the_two_commands() -> None:
+    commands = [block.text.strip() for block in blocks() if block.language == "sh"]
+    assert commands[:2] == ["pip install uv && uv run gradstep", "pip install uv && uv run pytest"]
+
+
 def test_there_are_examples() -> None:
     assert len(EXAMPLES) >= 12
     assert sum(example.commands.language == "python" for example in EXAMPLES) >= 1

@@ -14,17 +14,15 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, cast, get_args, get_origin
 
-import jiter
 from fastapi import Depends, Header, Path, Request, Response
 from fastapi.params import Body as BodyParam
 from fastapi.params import Query as QueryParam
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
-from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from app.api import negotiation
-from app.api.problems import BodyTooLarge, MalformedBody, UnsupportedMediaType
+from app.api.bodies import JsonBody
 from app.errors import FieldError, InvalidInput, field_errors
 from app.sessions.service import Sessions
 from app.sessions.session import Session
@@ -103,7 +101,7 @@ class Route(APIRoute):
         media_types: Sequence[str] = endpoint.__dict__.get("offers", (negotiation.JSON,))
         about_session = "{session_id}" in self.path
         hints = endpoint.__annotations__
-        body = _Body(hints["body"]) if "body" in hints else None
+        body = JsonBody(_type_of(hints["body"], BodyParam)) if "body" in hints else None
         query = _Query(hints["query"]) if "query" in hints else _NO_QUERY
 
         async def handle(request: Request) -> Response:
@@ -114,7 +112,7 @@ class Route(APIRoute):
             accept = negotiation.choose(headers.get("accept"), media_types)
             arguments = {}
             if body is not None:
-                arguments["body"] = await body.read(headers, request.receive, sessions.settings.max_body)
+                arguments["body"] = await body.read(headers, request.receive, sessions)
             if (asked := query.read(request)) is not None:
                 arguments["query"] = asked
             if_match = negotiation.revisions(headers.get("if-match"))
@@ -123,38 +121,6 @@ class Route(APIRoute):
             return await endpoint(Call(request, headers, sessions, accept, if_match), **arguments)
 
         return handle
-
-
-class _Body:
-    """Reads a JSON body into what the endpoint's annotation says."""
-
-    def __init__(self, annotation: Any) -> None:
-        self.adapter: TypeAdapter[Any] = TypeAdapter(_type_of(annotation, BodyParam))
-
-    async def read(self, headers: dict[str, str], receive: Receive, limit: int) -> Any:
-        """The validated body; one that is left out counts as an empty object.
-
-        Raises:
-            UnsupportedMediaType, BodyTooLarge, MalformedBody, InvalidInput: in this order.
-        """
-        length = headers.get("content-length")
-        if length != "0" and (length is not None or "transfer-encoding" in headers):
-            _check_type(headers.get("content-type"), headers.get("content-encoding"))
-            if length is not None and length.isdecimal() and (len(length) > 18 or int(length) > limit):
-                raise _too_large(limit)
-            text = await _read(receive, limit)
-        else:
-            text = b""
-        value: Any = {}
-        if text:
-            try:
-                value = jiter.from_json(text, allow_inf_nan=False, catch_duplicate_keys=True)
-            except ValueError as error:
-                raise MalformedBody(f"the body is no JSON: {_safely(str(error))}") from None
-        try:
-            return self.adapter.validate_python(value)
-        except ValidationError as error:
-            raise InvalidInput(field_errors(error, value)) from None
 
 
 class _Query:
@@ -196,38 +162,3 @@ def _type_of(annotation: Any, marker: type) -> Any:
     base, *metadata = get_args(annotation)
     kept = tuple(item for item in metadata if not isinstance(item, marker))
     return Annotated[(base, *kept)] if kept else base
-
-
-def _check_type(content_type: str | None, content_encoding: str | None) -> None:
-    if content_encoding not in (None, "identity"):
-        raise UnsupportedMediaType("takes a body without a content coding")
-    if content_type == negotiation.JSON:
-        return
-    media_type = (content_type or "").split(";")[0].strip().lower()
-    if media_type != negotiation.JSON and not (media_type.startswith("application/") and media_type.endswith("+json")):
-        raise UnsupportedMediaType("takes application/json (with curl: -H 'Content-Type: application/json', or --json)")
-
-
-async def _read(receive: Receive, limit: int) -> bytes:
-    """The whole body, as long as it is within the limit."""
-    chunks, size, more = [], 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
-        if size > limit:
-            raise _too_large(limit)
-        more = message.get("more_body", False)
-    return b"".join(chunks)
-
-
-def _too_large(limit: int) -> BodyTooLarge:
-    return BodyTooLarge(f"takes a body of at most {limit:,} bytes (GRADSTEP_MAX_BODY)", limit=limit)
-
-
-def _safely(message: str) -> str:
-    """A parser's message without the key that a duplicate repeats."""
-    place = message[message.rfind(" at line ") :] if " at line " in message else ""
-    return f"a duplicate key{place}" if message.startswith("Detected duplicate key") else message

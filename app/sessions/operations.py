@@ -25,7 +25,7 @@ from app.engine.stops import AnyStop
 from app.engine.training import Entry, Plan, Stopped
 from app.errors import FieldError, InvalidInput, WrongPhase, field_errors
 from app.sessions import limits
-from app.sessions.session import Session, live_config
+from app.sessions.session import Session, live_config, to_json
 from app.settings import Settings
 
 
@@ -154,7 +154,7 @@ class Train(Model):
     batch_size: Annotated[int, Field(ge=1)] | None = None
     shuffle: bool = False
     report_every: Annotated[int, Field(ge=1)] = 1
-    stop: Annotated[tuple[AnyStop, ...], Field(max_length=20, strict=False)] = ()
+    stop: Annotated[list[AnyStop], Field(max_length=20)] = Field(default_factory=list)
 
     def prepare(self, session: Session, settings: Settings) -> Job:
         config, state, rows = session.config, session.state, session.data
@@ -220,7 +220,7 @@ def _with_optimizer(session: Session, patch: Any) -> dict[str, Any]:
     except ValidationError as error:
         raise InvalidInput(field_errors(error, given, "/optimizer")) from None
     values["optimizer"] = optimizer.model_dump(mode="json")
-    config_json = orjson.dumps(values)
+    config_json = to_json(values)
     state = carry_slots(session.config, live_config(config_json), session.state)
     return {"config_json": config_json, "state": state}
 

@@ -53,7 +53,12 @@ def config_to_json(config: Config) -> tuple[bytes, bytes]:
     """What a session keeps of its config: all but `name`, `data` and the layers' `init`; and these."""
     values = config.model_dump(mode="json", exclude={"name", "data"})
     inits = [layer.pop("init") for layer in values["network"]["layers"]]
-    return orjson.dumps(values), orjson.dumps(inits)
+    return to_json(values), to_json(inits)
+
+
+def to_json(values: Any) -> bytes:
+    """JSON to keep: what orjson returns holds on to a buffer of at least 4 kB."""
+    return bytes(memoryview(orjson.dumps(values)))
 
 
 def full_config(session: Session) -> dict[str, Any]:

@@ -588,3 +588,32 @@ def test_room_is_the_last_to_be_looked_for(make_client: Callable[..., TestClient
     problem(client.post("/v1/sessions", content=b"[", headers=JSON), 400)
     problem(client.post("/v1/sessions", json=config(), headers={"Accept": "text/html"}), 406)
     problem(client.post("/v1/sessions", json=config()), 503)
+
+
+def schedule(**options: Any) -> dict[str, Any]:
+    return sgd(learning_rate=1.0, schedule=options)
+
+
+@pytest.mark.xfail(strict=True, reason="a whole number beyond 64 bits cannot be written out again")
+@pytest.mark.parametrize(
+    "body",
+    [
+        schedule(type="step", step_size=10**30),
+        schedule(type="cosine", T_max=10**30),
+        schedule(type="constant", warmup={"total_iters": 10**30}),
+    ],
+)
+def test_options_beyond_64_bits(client: TestClient, body: dict[str, Any]) -> None:
+    problem(client.post("/v1/sessions", content=json.dumps(body), headers=JSON), 422)
+
+
+@pytest.mark.xfail(strict=True, reason="Python's own power raises where numpy's is infinite")
+def test_an_initialiser_that_overflows(client: TestClient) -> None:
+    body = layer(init={"weight": {"type": "kaiming_uniform", "a": 1e200}})
+    assert client.post("/v1/sessions", json=body).status_code < 500
+
+
+@pytest.mark.xfail(strict=True, reason="Python's own power raises where numpy's is infinite")
+def test_a_learning_rate_that_overflows(client: TestClient) -> None:
+    url = create(client, schedule(type="step", step_size=1, gamma=1e200))
+    assert client.post(f"{url}/train", json={"epochs": 5}).status_code == 200

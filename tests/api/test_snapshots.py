@@ -217,6 +217,16 @@ def test_a_jacobian_that_is_too_large_is_omitted(client: TestClient) -> None:
     assert snapshot["omitted"] == []
 
 
+def test_a_jacobian_of_8_gib_is_never_made(client: TestClient) -> None:
+    layers = [{"name": "wide", "units": 1000, "activation": "softmax"}]
+    url = create(client, layers=layers, data=None)
+    rows = {"inputs": [[0.5, 0.25]] * 1024, "targets": [[0.001] * 1000] * 1024}
+    post(client, f"{url}/forward?include=", rows)
+    snapshot = post(client, f"{url}/backward?include=jacobians")
+    assert snapshot["layers"][0]["da_dz"] is None
+    assert snapshot["omitted"] == ["wide.da_dz"]
+
+
 OVERFLOWING = {
     "layers": [
         {"name": "hidden", "units": 2, "bias": "none", "init": {"weight": [[1e308, 1e308], [1.0, 0.0]]}},

@@ -1,10 +1,12 @@
 """`python -m tests.benchmarks [name …]` prints a Markdown table; without names, of all benchmarks."""
 
 import argparse
-import importlib
+import multiprocessing
 import os
 import sys
 import time
+
+from .measure import HEADER, print_rows
 
 NAMES = ("train", "http", "snapshot", "memory", "latency", "bad_input")
 UNSET = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
@@ -19,21 +21,20 @@ def main() -> None:
         parser.error(f"no benchmark is called {', '.join(sorted(unknown))}; takes {', '.join(NAMES)}")
     _in_clean_environment()
 
-    # Only now may anything import numpy.
-    from .machine import describe
-    from .measure import HEADER, Skip
+    from .machine import describe  # imports numpy, so only now
 
     print(describe(), *HEADER, sep="\n", flush=True)
-    notes = []
+    failed = []
     for name in names:
+        # Each in a process of its own: all that PyTorch holds, for one, slows the garbage collector for what follows.
         started = time.perf_counter()
-        try:
-            for row in importlib.import_module(f"{__package__}.{name}").run():
-                print(row, flush=True)
-        except Skip as reason:
-            notes.append(f"{name} was left out: {reason}")
+        process = multiprocessing.get_context("spawn").Process(target=print_rows, args=(name,))
+        process.start()
+        process.join()
+        failed += [name] if process.exitcode else []
         print(f"{name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
-    print("", *notes, sep="\n")
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
 
 
 def _in_clean_environment() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import jiter
 import orjson
+from fastapi import FastAPI
 
 from app.engine.presets import NOTEBOOK
 from app.main import create_app
@@ -41,6 +42,11 @@ def run() -> Iterator[str]:
 
 async def _measure() -> list[str]:
     app = create_app()
+    async with app.router.lifespan_context(app):
+        return await _measure_in(app)
+
+
+async def _measure_in(app: FastAPI) -> list[str]:
     answer = await call(app, "POST", "/v1/sessions", orjson.dumps(NOTEBOOK))
     session = answer.headers[b"location"].decode()
     await call(app, "POST", f"{session}/forward", b"{}")
@@ -55,7 +61,6 @@ async def _measure() -> list[str]:
             times[index].append(time.perf_counter() - started)
             sizes[index] = max(sizes[index], len(answer.body))
             assert 400 <= answer.status < 500, f"{bad.what}: {answer.status} {answer.body[:300]!r}"
-    app.state.sessions.close()
     return _rows(kinds, times, sizes)
 
 

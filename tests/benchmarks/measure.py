@@ -1,5 +1,6 @@
 """Rounds that take turns, and the rows of the table that they end up in."""
 
+import importlib
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -37,6 +38,15 @@ class Target:
 
     def __str__(self) -> str:
         return f"{'≥' if self.at_least else '≤'} {self.bound:g}{self.unit if self.unit == '×' else f' {self.unit}'}"
+
+
+def print_rows(name: str) -> None:
+    """Run a benchmark and print its lines as they come."""
+    try:
+        for line in importlib.import_module(f"{__package__}.{name}").run():
+            print(line, flush=True)
+    except Skip as reason:
+        print(row(f"{name}: left out, as {reason}", *[""] * (len(COLUMNS) - 1)), flush=True)
 
 
 def row(what: str, *cells: str) -> str:

@@ -1,0 +1,116 @@
+"""Request bodies: how they are read, bounded and validated."""
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import jiter
+from pydantic import TypeAdapter, ValidationError
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
+
+from app.api.negotiation import JSON
+from app.api.problems import BodyTooLarge, MalformedBody, UnsupportedMediaType
+from app.errors import InvalidInput, field_errors
+from app.sessions.service import Sessions
+from app.settings import Settings
+
+LARGE_BODY = 64 * 1024
+
+
+class JsonBody:
+    """Reads JSON into a type."""
+
+    def __init__(self, annotation: Any) -> None:
+        self.adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+
+    async def read(self, headers: dict[str, str], receive: Receive, sessions: Sessions) -> Any:
+        """The validated body; one that is left out counts as an empty object. Large ones are parsed in a thread.
+
+        Raises:
+            UnsupportedMediaType, BodyTooLarge, MalformedBody, InvalidInput: in this order.
+        """
+        settings, length = sessions.settings, headers.get("content-length")
+        text = b""
+        if length != "0" and (length is not None or "transfer-encoding" in headers):
+            _check_type(headers.get("content-type"), headers.get("content-encoding"))
+            if length is not None and length.isdecimal() and (len(length) > 18 or int(length) > settings.max_body):
+                raise _too_large(settings)
+            text = await _read(receive, settings)
+        if len(text) <= LARGE_BODY:
+            return self._parse(text)
+        _check_lists(text, settings)
+        return await sessions.reads.run(lambda: self._parse_large(text))
+
+    def _parse_large(self, text: bytes) -> Any:
+        with _collector_at_rest():
+            return self._parse(text)
+
+    def _parse(self, text: bytes) -> Any:
+        value: Any = {}
+        if text:
+            try:
+                value = jiter.from_json(text, allow_inf_nan=False, catch_duplicate_keys=True)
+            except ValueError as error:
+                raise MalformedBody(f"the body is no JSON: {_safely(str(error))}") from None
+        try:
+            return self.adapter.validate_python(value)
+        except ValidationError as error:
+            raise InvalidInput(field_errors(error, value)) from None
+
+
+def _check_type(content_type: str | None, content_encoding: str | None) -> None:
+    if content_encoding not in (None, "identity"):
+        raise UnsupportedMediaType("takes a body without a content coding")
+    if content_type == JSON:
+        return
+    media_type = (content_type or "").split(";")[0].strip().lower()
+    if media_type != JSON and not (media_type.startswith("application/") and media_type.endswith("+json")):
+        raise UnsupportedMediaType("takes application/json (with curl: -H 'Content-Type: application/json', or --json)")
+
+
+async def _read(receive: Receive, settings: Settings) -> bytes:
+    """The whole body, as long as it is within the limit."""
+    chunks, size, more = [], 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > settings.max_body:
+            raise _too_large(settings)
+        more = message.get("more_body", False)
+    return b"".join(chunks)
+
+
+def _too_large(settings: Settings) -> BodyTooLarge:
+    limit = settings.max_body
+    return BodyTooLarge(f"takes a body of at most {limit:,} bytes (GRADSTEP_MAX_BODY)", limit=limit)
+
+
+def _check_lists(text: bytes, settings: Settings) -> None:
+    """Refuse a body of too many lists and objects before any is made: each takes as long as fifty numbers."""
+    count, limit = text.count(b"[") + text.count(b"{"), settings.max_lists
+    if count > limit:
+        detail = f"takes a body of at most {limit:,} lists and objects (GRADSTEP_MAX_LISTS)"
+        raise BodyTooLarge(detail, limit=limit, estimate=count)
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """No garbage collections while a body becomes lists, none of them garbage: they would take most of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _safely(message: str) -> str:
+    """A parser's message without the key that a duplicate repeats."""
+    place = message[message.rfind(" at line ") :] if " at line " in message else ""
+    return f"a duplicate key{place}" if message.startswith("Detected duplicate key") else message

@@ -30,6 +30,8 @@ class Gradstep(FastAPI):
     """FastAPI, with the schema that our problems share in its OpenAPI document."""
 
     def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is not None:
+            return self.openapi_schema
         document = super().openapi()
         problem = TypeAdapter(Problem).json_schema(ref_template="#/components/schemas/{model}")
         document["components"]["schemas"] |= {**problem.pop("$defs"), "Problem": problem}

@@ -6,7 +6,9 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 
 from app.engine.presets import NOTEBOOK
 from app.main import create_app
@@ -32,6 +34,20 @@ def clock() -> Clock:
     return Clock()
 
 
+class WithoutLifespan:
+    """An application that is neither started nor stopped: its start tidies up the memory, which takes a while."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            return await self.app(scope, receive, send)
+        for state in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{state}.complete"})
+
+
 @pytest.fixture
 def make_client(clock: Clock) -> Iterator[Callable[..., TestClient]]:
     """Makes clients, each of an application of its own, with these settings."""
@@ -39,7 +55,8 @@ def make_client(clock: Clock) -> Iterator[Callable[..., TestClient]]:
 
         def make(**settings: Any) -> TestClient:
             app = create_app(Settings(**settings), clock)
-            return stack.enter_context(TestClient(app, raise_server_exceptions=False))
+            stack.callback(app.state.sessions.close)
+            return stack.enter_context(TestClient(WithoutLifespan(app), raise_server_exceptions=False))
 
         yield make
 

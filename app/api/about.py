@@ -26,13 +26,13 @@ async def about(call: AnyCall) -> Response:
     """What this is, and where to go from here."""
     links = {"documentation": "/docs", "openapi": "/openapi.json", "catalog": "/v1/catalog", "sessions": "/v1/sessions"}
     body = {"name": "Gradstep", "description": DESCRIPTION, "version": __version__, "links": links}
-    return await json_response(call, body)
+    return await json_response(call, lambda: body)
 
 
 @router.get("/healthz", response_model=HealthSchema, summary="Is the server up?", responses=examples.problems())
 async def healthz(call: AnyCall) -> Response:
     """Answers as long as the process can."""
-    return await json_response(call, {"status": "ok"})
+    return await json_response(call, lambda: {"status": "ok"})
 
 
 @router.get("/readyz", response_model=HealthSchema, summary="Does it take work?", responses=examples.problems())
@@ -41,7 +41,7 @@ async def readyz(call: AnyCall) -> Response:
     if call.sessions.lane.closing.is_set():
         raise Full("this server is stopping", retry_after=5)
     await call.sessions.store.count()
-    return await json_response(call, {"status": "ready"})
+    return await json_response(call, lambda: {"status": "ready"})
 
 
 @router.get(
@@ -55,4 +55,4 @@ async def describe_problem(call: Annotated[Call, Depends(_named)]) -> Response:
         raise NotFound("no kind of problem has this name")
     description = " ".join((kind.__doc__ or "").split())
     body = {"type": problem_type(kind), "title": kind.title, "status": STATUS[kind], "description": description}
-    return await json_response(call, body)
+    return await json_response(call, lambda: body)

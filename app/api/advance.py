@@ -10,14 +10,8 @@ from app.api import examples, negotiation
 from app.api.responses import changed_headers, json_response, snapshot_response, view_of
 from app.api.routing import ChangeCall, Parameters, ReadCall, Route, SessionCall, offers
 from app.api.schemas import PredictionSchema, SnapshotSchema, TrainedSchema
-from app.api.snapshots import SnapshotQuery, nonfinite_word, predicted, snapshot
-from app.engine import cost, passes
-from app.engine.data import build_inputs
-from app.engine.layers import Matrix
-from app.engine.spec import Model
-from app.errors import FieldError, InvalidInput
-from app.sessions import limits
-from app.sessions.operations import Backward, Forward, History, Operation, Step, Train
+from app.api.snapshots import SnapshotQuery, nonfinite_word, predicted, rounded, snapshot
+from app.sessions.operations import Backward, Forward, History, Operation, Predict, Step, Train
 
 router = APIRouter(prefix="/v1/sessions/{session_id}", tags=["Advance"], route_class=Route)
 
@@ -84,9 +78,10 @@ async def train(
     stopped: dict[str, Any] = {**result.stopped}
     if stopped["actual"] is not None and not isfinite(stopped["actual"]):
         stopped["actual"] = nonfinite_word(stopped["actual"])
+    history = rounded(result.history, query.decimals)
     numbers = 7 * len(result.history) + 3 * session.state.nbytes // 8
     return await json_response(
-        call, lambda: {"history": result.history, "stopped": stopped, "snapshot": snapshot(session, view)},
+        call, lambda: {"history": history, "stopped": stopped, "snapshot": snapshot(session, view)},
         headers=changed_headers(session), tag=str(session.revision), numbers=numbers,
     )  # fmt: skip
 
@@ -99,12 +94,6 @@ class PredictQuery(Parameters):
     ] = None
 
 
-class Predict(Model):
-    """Rows to run the network on (default: the session's own)."""
-
-    inputs: Matrix | None = None
-
-
 @router.post(
     "/predict", summary="Run the network on rows", response_model=PredictionSchema,
     responses=examples.problems("session", "body"),
@@ -115,19 +104,10 @@ async def predict(
     body: Annotated[Predict, Body(openapi_examples=examples.PREDICT)] = Predict(),  # noqa: B008
 ) -> Response:
     """The outputs for these inputs (default: the session's). Changes nothing."""
-    session, sessions = call.session, call.sessions
-    config = session.config
-    if body.inputs is not None:
-        limits.check_rows(sessions.settings, len(body.inputs))
-        inputs = build_inputs(config, body.inputs)
-    elif session.data is None:
-        raise InvalidInput([FieldError("/inputs", "this session has no data, so a prediction takes inputs")])
-    else:
-        inputs = session.data.train.inputs
-    work = cost.forward_work(config, len(inputs))
-    limits.check_work(sessions.settings, work)
-    limits.check_bytes(sessions.settings, cost.predict_bytes(config, len(inputs)), "/inputs")
-    result = await sessions.run(work, lambda: passes.predict(config, session.state.parameters, inputs))
-    answer = predicted(config, result, activations=query.include is not None)
-    shown = config.network.sizes[-1] if query.include is None else 2 * config.network.unit_count
-    return await json_response(call, answer, numbers=len(inputs) * shown)
+    session, activations = call.session, query.include is not None
+    work, run = body.prepare(session, call.sessions.settings, activations=activations)
+    result = await call.sessions.run(work, run)
+    numbers = result.vector.size if activations else result.outputs.size
+    return await json_response(
+        call, lambda: predicted(session.config, result, activations=activations), numbers=numbers
+    )

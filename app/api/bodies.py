@@ -24,6 +24,10 @@ class JsonBody:
 
     def __init__(self, annotation: Any) -> None:
         self.adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+        try:
+            self.default = self.adapter.validate_python({})
+        except ValidationError:
+            self.default = None
 
     async def read(self, headers: dict[str, str], receive: Receive, sessions: Sessions) -> Any:
         """The validated body; one that is left out counts as an empty object. Large ones are parsed in a thread.
@@ -33,11 +37,14 @@ class JsonBody:
         """
         settings, length = sessions.settings, headers.get("content-length")
         text = b""
-        if length != "0" and (length is not None or "transfer-encoding" in headers):
-            _check_type(headers.get("content-type"), headers.get("content-encoding"))
+        if length != "0":
+            if length is not None or "transfer-encoding" in headers:
+                _check_type(headers)
             if length is not None and length.isdecimal() and (len(length) > 18 or int(length) > settings.max_body):
                 raise _too_large(settings)
             text = await _read(receive, settings)
+            if text:  # HTTP/2 announces neither
+                _check_type(headers)
         if len(text) <= LARGE_BODY:
             return self._parse(text)
         _check_lists(text, settings)
@@ -49,19 +56,22 @@ class JsonBody:
 
     def _parse(self, text: bytes) -> Any:
         value: Any = {}
-        if text:
+        if text and text != b"{}":
             try:
                 value = jiter.from_json(text, allow_inf_nan=False, catch_duplicate_keys=True)
             except ValueError as error:
                 raise MalformedBody(f"the body is no JSON: {_safely(str(error))}") from None
+        if not value and isinstance(value, dict) and self.default is not None:
+            return self.default
         try:
             return self.adapter.validate_python(value)
         except ValidationError as error:
             raise InvalidInput(field_errors(error, value)) from None
 
 
-def _check_type(content_type: str | None, content_encoding: str | None) -> None:
-    if content_encoding not in (None, "identity"):
+def _check_type(headers: dict[str, str]) -> None:
+    content_type = headers.get("content-type")
+    if headers.get("content-encoding", "identity") != "identity":
         raise UnsupportedMediaType("takes a body without a content coding")
     if content_type == JSON:
         return

@@ -31,7 +31,7 @@ router = APIRouter(prefix="/v1", route_class=Route)
 )  # fmt: skip
 async def read_catalog(call: AnyCall) -> Response:
     """Every layer type, activation, loss, optimizer and so on, with its options, its formulas, and configs to post."""
-    return await json_response(call, _catalog())
+    return await json_response(call, _catalog)
 
 
 @cache

@@ -110,6 +110,12 @@ _GROUPS: dict[str, tuple[type[GradstepError], ...]] = {
     "body": (UnsupportedMediaType, BodyTooLarge, MalformedBody, LimitExceeded, Full),
     "change": (RevisionMismatch, Busy, WrongPhase, Full),
 }
+_ETAG = {"description": "The revision, as an entity tag.", "schema": {"type": "string"}, "example": '"7"'}
+_CHANGED = {
+    "ETag": _ETAG,
+    "Content-Location": {"description": "Where this revision can be read.", "schema": {"type": "string"}},
+}
+_LOCATION = {"description": "Where the new session is.", "schema": {"type": "string"}}
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _NPZ = {"application/x-npz": {"schema": {"type": "string", "format": "binary"}}}
 
@@ -130,7 +136,9 @@ def problems(*groups: str, snapshot: bool = False, not_modified: bool = False) -
         example = {"summary": kind.title, "value": problem(error, path)}
         answer["content"][MEDIA_TYPE]["examples"][kind.slug] = example
     if snapshot:
-        responses[200] = {"content": _NPZ}
+        responses[200] = {"content": _NPZ, "headers": {"ETag": _ETAG}}
+    if {"body", "change"} <= set(groups):
+        responses.setdefault(200, {})["headers"] = _CHANGED
     if not_modified:
         responses[304] = {"description": "The client has this revision already"}
     return responses
@@ -138,4 +146,8 @@ def problems(*groups: str, snapshot: bool = False, not_modified: bool = False) -
 
 def create(dry_run: type) -> dict[int | str, dict[str, Any]]:
     """The answers of the call that makes a session."""
-    return {200: {"description": "What it would make (`dry_run`)", "model": dry_run}, **problems("body")}
+    return {
+        200: {"description": "What it would make (`dry_run`)", "model": dry_run},
+        201: {"headers": {"Location": _LOCATION, **_CHANGED}},
+        **problems("body"),
+    }

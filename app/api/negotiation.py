@@ -54,26 +54,28 @@ def takes_gzip(accept_encoding: str | None) -> bool:
     return weights.get("gzip", weights.get("*", 0.0)) > 0
 
 
-_TAG = re.compile(r'\s*(?:W/)?"([0-9]{1,18})(?:-[a-z]+)*"\s*')
+_TAG = re.compile(r'(?:W/)?"([^"]*)"')
+_REVISION = re.compile(r"([0-9]{1,18})(?:-[a-z]+)*")
 
 
 def revisions(if_match: str | None) -> frozenset[int] | None:
     """The revisions that an If-Match header allows, by the number in each tag; None where any will do.
 
     Raises:
-        InvalidInput: it is no list of entity tags of ours.
+        InvalidInput: it is no list of entity tags.
     """
     if if_match is None or if_match.strip() == "*":
         return None
-    tags = [_TAG.fullmatch(tag) for tag in if_match.split(",")]
+    tags = [_TAG.fullmatch(tag.strip()) for tag in if_match.split(",")]
     if not all(tags):
         raise InvalidInput([FieldError("?If-Match", 'takes an entity tag with a revision in it, such as "7"')])
-    return frozenset(int(tag[1]) for tag in tags if tag)
+    numbers = [_REVISION.fullmatch(tag[1]) for tag in tags if tag]
+    return frozenset(int(number[1]) for number in numbers if number)
 
 
-def not_modified(if_none_match: str | None, tags: Sequence[str]) -> bool:
-    """Whether a client already has one of these forms."""
+def held(if_none_match: str | None, tags: Sequence[str]) -> str | None:
+    """The one of these entity tags that a client already has."""
     if if_none_match is None:
-        return False
+        return None
     given = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
-    return "*" in given or not given.isdisjoint(tags)
+    return next((tag for tag in tags if tag in given or "*" in given), None)

@@ -1,13 +1,14 @@
 """Answers: bodies in the form that the client asked for, with their entity tags."""
 
 import gzip
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import Response
 
 from app.api import negotiation
 from app.api.routing import Call, SessionCall
-from app.api.snapshots import SnapshotQuery, View, arrays, dumps, snapshot
+from app.api.snapshots import PIECE, SnapshotQuery, View, arrays, dumps, snapshot
 from app.exports.npz import to_npz
 from app.sessions.session import Session
 
@@ -19,7 +20,7 @@ NUMPY_WORK = 10  # to copy one into an npz
 
 async def json_response(
     call: Call,
-    body: Any,
+    body: Callable[[], Any],
     status: int = 200,
     headers: dict[str, str] | None = None,
     *,
@@ -28,10 +29,10 @@ async def json_response(
 ) -> Response:
     """A JSON answer, compressed where it is large and the client takes that.
 
-    `body` is what to write, or a function that makes it; `tag` is its entity tag without its form; `numbers` is about
-    how many it holds, when they may be many.
+    `body` makes what is to be written; `tag` is its entity tag without its form; `numbers` is about how many it holds,
+    when they may be many.
     """
-    content = await call.sessions.read(numbers * NUMBER_WORK, lambda: dumps(body() if callable(body) else body))
+    content = await call.sessions.read(numbers * NUMBER_WORK, lambda: dumps(body(), large=numbers > PIECE))
     return await _finish(call, content, status, headers or {}, tag)
 
 
@@ -63,7 +64,8 @@ async def snapshot_response(
         content = await call.sessions.read(size * NUMPY_WORK, lambda: to_npz(arrays(session, view)))
         headers["ETag"] = f'"{tag}-npz"'
         return Response(content, 200, headers, media_type=negotiation.NPZ)
-    content = await call.sessions.read(min(size, view.limit) * NUMBER_WORK, lambda: dumps(snapshot(session, view)))
+    size = min(size, view.limit)
+    content = await call.sessions.read(size * NUMBER_WORK, lambda: dumps(snapshot(session, view), large=size > PIECE))
     return await _finish(call, content, 200, headers, tag)
 
 

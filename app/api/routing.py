@@ -19,6 +19,7 @@ from fastapi.params import Body as BodyParam
 from fastapi.params import Query as QueryParam
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from app.api import negotiation
@@ -91,7 +92,10 @@ class Route(APIRoute):
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             # FastAPI's own way keeps exit stacks for dependencies and handles errors a second time.
-            response = await handle(Request(scope, receive, send))
+            try:
+                response = await handle(Request(scope, receive, send))
+            except ClientDisconnect:
+                return
             await response(scope, receive, send)
 
         self.app = app
@@ -101,12 +105,13 @@ class Route(APIRoute):
         media_types: Sequence[str] = endpoint.__dict__.get("offers", (negotiation.JSON,))
         about_session = "{session_id}" in self.path
         hints = endpoint.__annotations__
+        conditional = hints["call"] is ChangeCall
         body = JsonBody(_type_of(hints["body"], BodyParam)) if "body" in hints else None
         query = _Query(hints["query"]) if "query" in hints else _NO_QUERY
 
         async def handle(request: Request) -> Response:
             sessions: Sessions = request.app.state.sessions
-            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
+            headers = _headers(request.scope["headers"])
             if about_session:
                 session = await sessions.load(request.path_params["session_id"])
             accept = negotiation.choose(headers.get("accept"), media_types)
@@ -115,12 +120,22 @@ class Route(APIRoute):
                 arguments["body"] = await body.read(headers, request.receive, sessions)
             if (asked := query.read(request)) is not None:
                 arguments["query"] = asked
-            if_match = negotiation.revisions(headers.get("if-match"))
+            if_match = negotiation.revisions(headers.get("if-match")) if conditional else None
             if about_session:
                 return await endpoint(SessionCall(request, headers, sessions, accept, if_match, session), **arguments)
             return await endpoint(Call(request, headers, sessions, accept, if_match), **arguments)
 
         return handle
+
+
+def _headers(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """The headers by their lower-case names; the values of one that is repeated joined, as RFC 9110 has it."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw}
+    if len(headers) < len(raw):
+        for wanted in headers:
+            values = [value.decode("latin-1") for name, value in raw if name.decode("latin-1") == wanted]
+            headers[wanted] = ", ".join(values)
+    return headers
 
 
 class _Query:

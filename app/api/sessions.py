@@ -28,6 +28,11 @@ from app.sessions.session import Session, full_config, rows_to_json
 
 router = APIRouter(prefix="/v1/sessions", route_class=Route)
 
+MERGE_PATCH = {
+    "requestBody": {
+        "content": {"application/merge-patch+json": {"schema": {"$ref": "#/components/schemas/Change"}}},
+    }
+}
 CONFIG_BYTE_WORK = 100  # to validate a byte of a config that is not in use, in the units of `app.engine.cost`
 
 
@@ -98,7 +103,7 @@ def _numbers(session: Session) -> int:
 
 async def _described(call: SessionCall, session: Session) -> Response:
     return await json_response(
-        call, describe(session), headers=changed_headers(session), tag=str(session.revision),
+        call, lambda: describe(session), headers=changed_headers(session), tag=str(session.revision),
         numbers=_numbers(session),
     )  # fmt: skip
 
@@ -127,21 +132,21 @@ async def create(
         draft = sessions.draft(config)
     if query.dry_run:
         rows = len(draft.data.train) if draft.data else 0
-        answer = {
-            "config": config.model_dump(mode="json"),
-            "parameter_count": config.network.parameter_count,
-            "estimate": {
-                "bytes": draft.nbytes,
-                "forward": cost.forward_work(config, max(rows, 1)),
-                "backward": cost.backward_work(config, max(rows, 1)),
-                "step": cost.update_work(config),
-            },
+        estimate = {
+            "bytes": draft.nbytes,
+            "forward": cost.forward_work(config, max(rows, 1)),
+            "backward": cost.backward_work(config, max(rows, 1)),
+            "step": cost.update_work(config),
         }
-        return await json_response(call, answer)
+        count = config.network.parameter_count
+        return await json_response(
+            call, lambda: {"config": config.model_dump(mode="json"), "parameter_count": count, "estimate": estimate},
+            numbers=count + (draft.data.nbytes // 8 if draft.data else 0),
+        )  # fmt: skip
     session = await sessions.create(draft, state)
     headers = {"Location": f"/v1/sessions/{session.id}", **changed_headers(session)}
     return await json_response(
-        call, describe(session), 201, headers, tag=str(session.revision), numbers=_numbers(session)
+        call, lambda: describe(session), 201, headers, tag=str(session.revision), numbers=_numbers(session)
     )
 
 
@@ -157,7 +162,7 @@ async def list_sessions(call: AnyCall, query: Annotated[ListQuery, Query()]) -> 
         following = f"/v1/sessions?{urlencode({'limit': query.limit, 'after': after})}"
     work = CONFIG_BYTE_WORK * sum(len(session.config_json) for session in shown)
     items = await call.sessions.read(work, lambda: [describe(session, config=False) for session in shown])
-    return await json_response(call, {"items": items, "next": following})
+    return await json_response(call, lambda: {"items": items, "next": following})
 
 
 def _place(after: str | None) -> tuple[float, str] | None:
@@ -176,12 +181,12 @@ def _place(after: str | None) -> tuple[float, str] | None:
 )  # fmt: skip
 async def read(call: ReadCall) -> Response:
     """A session with its completed config, which can be posted again. Reading does not prolong it."""
-    return await json_response(call, describe(call.session), numbers=_numbers(call.session))
+    return await json_response(call, lambda: describe(call.session), numbers=_numbers(call.session))
 
 
 @router.patch(
     "/{session_id}", response_model=SessionSchema, summary="Rename a session or change its optimizer",
-    tags=["Sessions"], responses=examples.problems("session", "body", "change"),
+    tags=["Sessions"], responses=examples.problems("session", "body", "change"), openapi_extra=MERGE_PATCH,
 )  # fmt: skip
 async def change(call: ChangeCall, body: Annotated[Change, Body(openapi_examples=examples.CHANGES)]) -> Response:
     """JSON Merge Patch (RFC 7396): what is not named stays as it is. One revision."""
@@ -209,7 +214,7 @@ async def read_data(call: ReadCall) -> Response:
     body: dict[str, Any] = {"inputs": None, "targets": None, "test": None}
     if data is not None:
         body = {**rows_to_json(data.train), "test": rows_to_json(data.test) if data.test else None}
-    return await json_response(call, body, numbers=_numbers(call.session))
+    return await json_response(call, lambda: body, numbers=_numbers(call.session))
 
 
 @router.put(
@@ -236,8 +241,8 @@ async def read_snapshot(call: ReadCall, query: Annotated[ReadQuery, Query()]) ->
     if query.revision not in (None, revision):
         raise RevisionGone(f"only the revision where the session stands is kept, which is {revision}")
     tags = [f'"{revision}-npz"'] if call.accept == negotiation.NPZ else [f'"{revision}"', f'"{revision}-gzip"']
-    if negotiation.not_modified(call.headers.get("if-none-match"), tags):
-        return Response(status_code=304, headers={"ETag": tags[0], "Vary": "Accept, Accept-Encoding"})
+    if tag := negotiation.held(call.headers.get("if-none-match"), tags):
+        return Response(status_code=304, headers={"ETag": tag, "Vary": "Accept, Accept-Encoding"})
     return await snapshot_response(call, call.session, view)
 
 
@@ -249,4 +254,4 @@ async def export_session(call: ReadCall) -> Response:
     """The whole session as one document; posted to `/v1/sessions`, it makes one that goes on exactly as this would."""
     session = call.session
     numbers = _numbers(session) + session.state.nbytes // 8
-    return await json_response(call, export(session), numbers=numbers)
+    return await json_response(call, lambda: export(session), numbers=numbers)

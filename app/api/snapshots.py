@@ -16,6 +16,7 @@ from app.engine.passes import layer_index
 from app.engine.spec import Array
 from app.engine.state import State
 from app.engine.tensors import Trace
+from app.engine.training import Entry
 from app.engine.work import Work
 from app.errors import FieldError, InvalidInput
 from app.sessions.session import Session
@@ -25,6 +26,7 @@ DEFAULT_PARTS = frozenset(PARTS[:4])
 _OF_PARAMETERS = frozenset(PARTS[1:4])
 MAX_JACOBIAN = 100_000
 MAX_NONFINITE = 10_000
+PIECE = 200_000  # numbers
 
 
 class SnapshotQuery(Parameters):
@@ -189,8 +191,8 @@ def _is_plain(session: Session, view: View) -> bool:
     packed = (state.parameters, state.gradients, state.slots, state.forward, state.backward)
     vectors = [vector for vector in packed if vector is not None]
     size = sum([vector.size for vector in vectors])
-    if state.inputs is not None:
-        size += 3 * state.inputs.size + 2 * len(state.inputs) * session.config.network.sizes[-1]
+    if state.inputs is not None:  # inputs; targets, and the outputs a second time
+        size += state.inputs.size + 2 * len(state.inputs) * session.config.network.sizes[-1]
     return size <= view.limit and tensors.all_finite(*vectors)
 
 
@@ -228,7 +230,7 @@ def _add_jacobians(session: Session, view: View, body: dict[str, Any]) -> list[s
     """Put in each softmax's derivatives (n, units, units) if asked for; the names of those that are too large."""
     if "jacobians" not in view.parts:
         return []
-    config, omitted = session.config, []
+    config, omitted, total = session.config, [], 0
     traces = tensors.traces(config, session.state)
     for layer in body["layers"]:
         index = config.network.names.index(layer["name"])
@@ -241,10 +243,12 @@ def _add_jacobians(session: Session, view: View, body: dict[str, Any]) -> list[s
             continue
         if view.samples is not None:
             a = a[view.samples]
-        if a.size * a.shape[1] > MAX_JACOBIAN:
+        size = a.size * a.shape[1]
+        if size > MAX_JACOBIAN or total + size > view.limit:
             omitted.append(f"{layer['name']}.da_dz")
         else:
             layer["da_dz"] = activation.jacobian(a)
+            total += size
     return omitted
 
 
@@ -300,9 +304,28 @@ def nonfinite_word(value: float) -> str:
     return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
 
 
-def dumps(body: Any) -> bytes:
-    """JSON at full precision, arrays included; NaN and infinities are null."""
-    return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+def dumps(body: Any, *, large: bool = False) -> bytes:
+    """JSON at full precision, arrays included; NaN and infinities are null.
+
+    `large` is for a thread: orjson lets no other run while it is at work, so large arrays are written in pieces.
+    """
+    return orjson.dumps(_in_pieces(body) if large else body, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _in_pieces(value: Any) -> Any:
+    """JSON data with its large arrays written out already, some rows at a time."""
+    if isinstance(value, np.ndarray) and value.size > PIECE:
+        rows = max(1, PIECE * len(value) // value.size)
+        pieces = [
+            orjson.dumps(value[start : start + rows], option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
+            for start in range(0, len(value), rows)
+        ]
+        return orjson.Fragment(b"[" + b",".join(pieces) + b"]")
+    if isinstance(value, dict):
+        return {key: _in_pieces(item) for key, item in value.items()}
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return [_in_pieces(item) for item in value]
+    return value
 
 
 def predicted(config: Config, work: Work, *, activations: bool) -> dict[str, Any]:
@@ -316,3 +339,13 @@ def predicted(config: Config, work: Work, *, activations: bool) -> dict[str, Any
     body["nonfinite"] = _nonfinite(body, View())
     _round(body, None)
     return body
+
+
+def rounded(entries: Sequence[Entry], decimals: int | None) -> list[dict[str, Any]]:
+    """The entries of a history, their numbers rounded where it is asked for."""
+    if decimals is None:
+        return [{**entry} for entry in entries]
+    return [
+        {name: round(value, decimals) if isinstance(value, float) else value for name, value in entry.items()}
+        for entry in entries
+    ]

@@ -7,7 +7,7 @@ be right within a factor of a few, and never to be far too low.
 """
 
 from app.engine.network import Config
-from app.engine.training import Plan, steps_of
+from app.engine.training import Plan, entries_of, steps_of
 
 _ENTRY = 40
 _LAYER = 3_000
@@ -31,12 +31,12 @@ def update_work(config: Config) -> int:
     return _ENTRY * config.network.parameter_count + _LAYER
 
 
-def training_work(config: Config, plan: Plan, n: int, test_n: int) -> int:
-    """A whole training over n rows, with `test_n` more at each report."""
+def training_work(config: Config, plan: Plan, n: int, test_n: int, epochs: int = 0) -> int:
+    """A whole training over n rows, with `test_n` more at each report, after so many epochs."""
     batch = min(plan.batch_size or n, n)
     step = forward_work(config, batch) + backward_work(config, batch) + update_work(config)
-    reports = plan.epochs // plan.report_every + 1
-    return steps_of(plan, n) * step + (reports * forward_work(config, test_n) if test_n else 0)
+    tests = entries_of(plan, epochs) * forward_work(config, test_n) if test_n else 0
+    return steps_of(plan, n) * step + tests
 
 
 def predict_bytes(config: Config, n: int) -> int:

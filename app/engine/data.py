@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from app.engine import random
 from app.engine.layers import Matrix
 from app.engine.losses import Loss, Targets
-from app.engine.spec import Array, Spec, read_only
+from app.engine.spec import Array, Model, Spec, read_only
 from app.errors import FieldError, InvalidInput
 
 if TYPE_CHECKING:
@@ -31,14 +31,14 @@ TargetRows = Annotated[
 ]
 
 
-class RowsSpec(Spec):
+class RowsSpec(Model):
     """Rows as JSON: inputs (n × inputs), and targets (n × units, or n class indices)."""
 
     inputs: Matrix
     targets: TargetRows
 
 
-class Inline(RowsSpec):
+class Inline(Spec, RowsSpec):
     """Rows given in the config itself, with rows to test on, or a fraction of these to set aside for it."""
 
     type: Literal["inline"] = "inline"
@@ -129,11 +129,12 @@ def build_targets(config: "Config", targets: Sequence[Any], n: int, pointer: str
         takes = "a flat list of class indices" if kind == "classes" else f"rows of {units} numbers"
         raise InvalidInput([FieldError(pointer, f"the loss {config.loss.type_name()} takes {takes}")])
     out = _matrix(targets, units, config.dtype, pointer)
-    _check_probabilities(config.loss, out, pointer)
+    check_probabilities(config.loss, out, pointer)
     return out
 
 
-def _check_probabilities(loss: Loss, targets: Array, pointer: str) -> None:
+def check_probabilities(loss: Loss, targets: Array, pointer: str) -> None:
+    """Refuse targets (n, units) that are no probabilities, where the loss takes these."""
     if loss.targets == "values":
         return
     outside = ((targets < 0) | (targets > 1)).any(axis=1)

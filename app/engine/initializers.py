@@ -94,7 +94,7 @@ class _Kaiming(Initializer):
             "sigmoid": 1.0,
             "tanh": 5 / 3,
             "relu": math.sqrt(2),
-            "leaky_relu": math.sqrt(2 / (1 + self.a**2)),
+            "leaky_relu": math.sqrt(2) / math.hypot(1, self.a),
             "selu": 3 / 4,
         }
         return gains[self.nonlinearity] / math.sqrt(fan_in if self.mode == "fan_in" else shape[0])

@@ -6,7 +6,7 @@ from pydantic import Discriminator, Field, Tag
 
 from app.engine.activations import AnyActivation, Identity
 from app.engine.initializers import AnyInitializer, Default
-from app.engine.spec import Spec
+from app.engine.spec import Model, Spec
 
 MAX_UNITS = 2**31 - 1
 LayerName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
@@ -36,7 +36,7 @@ InitialBias = Annotated[
 ]
 
 
-class Init(Spec):
+class Init(Model):
     """What a layer's parameters start from: an initialiser, one number for all entries, or every number."""
 
     weight: InitialWeight = Default()

@@ -14,7 +14,7 @@ from app.engine.data import Inline
 from app.engine.layers import AnyLayer, Dense, Units
 from app.engine.losses import AnyLoss
 from app.engine.optimizers import SGD, AnyOptimizer
-from app.engine.spec import Array, Spec
+from app.engine.spec import Array, Model
 
 MAX_LAYERS = 1000
 Seed = Annotated[int, Field(ge=0, le=2**53 - 1)]
@@ -65,7 +65,7 @@ class Layout:
     backward_size: int
 
 
-class Network(Spec):
+class Network(Model):
     """Layers in a row; each one's outputs are the next one's inputs."""
 
     inputs: Units
@@ -161,7 +161,7 @@ class Network(Spec):
         """Where the numbers of a batch of n samples lie."""
         layout = self._layouts.get(n)
         if layout is None:
-            if len(self._layouts) >= 8:  # a few batch sizes are in use at a time
+            if len(self._layouts) * len(self.layers) >= MAX_LAYERS:  # a few batch sizes are in use at a time
                 self._layouts.clear()
             layout = self._layouts[n] = _lay_out(self, n)
         return layout
@@ -183,7 +183,7 @@ def _lay_out(network: Network, n: int) -> Layout:
     return Layout(tuple(traces), forward, backward)
 
 
-class Config(Spec):
+class Config(Model):
     """All that a session is made from; equal configs with equal seeds start from equal numbers."""
 
     name: Annotated[str, Field(max_length=200)] | None = None

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from app.engine.expressions import Equation, Symbol, sqrt
 from app.engine.schedules import AnySchedule
-from app.engine.spec import Array, BareName, Spec
+from app.engine.spec import Array, BareName, Model, Spec
 
 w, g, v, m, s, b, t = (Symbol(name) for name in "wgvmsbt")
 _next = Symbol("w", sub="next")
@@ -26,7 +26,7 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 Epsilon = Annotated[float, Field(ge=0)]
 
 
-class Clip(Spec):
+class Clip(Model):
     """Gradients held back before the update: all scaled to a norm of at most `value`, or each to ±`value`.
 
     As `torch.nn.utils.clip_grad_norm_` and `clip_grad_value_`; the norm is over all trainable parameters.

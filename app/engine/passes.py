@@ -264,11 +264,30 @@ def to_update(config: Config, state: State, names: Sequence[str] | None = None) 
             raise WrongPhase(f"{name} has already been stepped from this gradient", "backward")
     wanted = network.trainable if names is None else names
     chosen = sorted(network.by_name[name] for name in wanted if name not in state.stepped)
-    reached = len(network.layers) - state.backwarded
-    clips_by_norm = config.optimizer.clip is not None and config.optimizer.clip.type == "norm"
-    if any(network.parameters[index].layer < reached for index in chosen) or (clips_by_norm and reached > 0):
-        raise WrongPhase(f"the backward pass has only come down to {network.names[reached]}", "backward")
+    if not _has_gradients(config, state, chosen):
+        below = network.names[len(network.layers) - state.backwarded - 1]
+        raise WrongPhase(f"the backward pass has not come down to {below} yet", "backward")
     return chosen
+
+
+def can_update(config: Config, state: State) -> bool:
+    """Whether `update` of all that is left would do something."""
+    network = config.network
+    if state.phase != "backward":
+        return False
+    left = [network.by_name[name] for name in network.trainable if name not in state.stepped]
+    return _has_gradients(config, state, left)
+
+
+def _has_gradients(config: Config, state: State, chosen: Sequence[int]) -> bool:
+    """Whether the backward pass has come as far as an update of these needs; clipping by norm needs all of it."""
+    reached = len(config.network.layers) - state.backwarded
+    if reached == 0:
+        return True
+    clip = config.optimizer.clip
+    if clip is not None and clip.type == "norm":
+        return False
+    return all(config.network.parameters[index].layer >= reached for index in chosen)
 
 
 def _check_names(config: Config, names: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ from typing import Literal, NotRequired
 
 from typing_extensions import TypedDict
 
+from app.engine import passes
 from app.engine.network import Config
 from app.engine.state import State
 
@@ -45,7 +46,7 @@ def allowed_operations(config: Config, state: State, *, has_data: bool) -> list[
         allowed.append("forward")
     if complete and state.targets is not None:
         allowed.append("backward")
-    if state.phase == "backward" and state.backwarded == len(config.network.layers):
+    if passes.can_update(config, state):
         allowed.append("step")
     if has_data:
         allowed.append("train")

@@ -10,17 +10,20 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from app.engine.expressions import Equation, Symbol, cos
-from app.engine.spec import BareName, Spec
+from app.engine.spec import BareName, Model, Spec
 
 _rate, _base, _gamma = Symbol("eta", sub="t"), Symbol("eta"), Symbol("gamma")
 _t = Symbol("t")
 
 
-class Warmup(Spec):
+Steps = Annotated[int, Field(ge=1, le=2**53)]
+
+
+class Warmup(Model):
     """A linear rise from `start_factor` to 1 over `total_iters` steps."""
 
     start_factor: float = Field(1 / 3, gt=0, le=1)
-    total_iters: int = Field(5, ge=1)
+    total_iters: Steps = 5
 
 
 class Schedule(Spec):
@@ -56,12 +59,15 @@ class StepDecay(Schedule):
     """Multiplied by `gamma` every `step_size` steps."""
 
     type: Literal["step"] = "step"
-    step_size: int = Field(ge=1)
+    step_size: Steps
     gamma: float = Field(0.1, ge=0)
     formula = Equation(_rate, _base * _gamma ** Symbol("floor(t / step_size)"))
 
     def after_warmup(self, base: float, steps: int) -> float:
-        return base * self.gamma ** (steps // self.step_size)
+        try:
+            return base * self.gamma ** (steps // self.step_size)
+        except OverflowError:
+            return math.inf
 
 
 class Exponential(Schedule):
@@ -82,7 +88,7 @@ class Cosine(Schedule):
     """Half a cosine from the rate to `eta_min` in `T_max` steps, and back up beyond (Loshchilov and Hutter, 2017)."""
 
     type: Literal["cosine"] = "cosine"
-    T_max: int = Field(ge=1)
+    T_max: Steps
     eta_min: float = Field(0.0, ge=0)
     formula = Equation(_rate, _low + (_base - _low) * (1 + cos(Symbol("pi") * _t / _period)) / 2)
 

@@ -137,6 +137,10 @@ def check_initial_numbers(config: Config) -> None:
             finite_array(given, config.dtype, pointer)
         else:
             finite_array(given, config.dtype, pointer)
+    for index, layer in enumerate(config.network.layers):
+        if layer.bias == "none" and not isinstance(layer.init.bias, Initializer):
+            detail = "got numbers for a bias, and the layer has none"
+            raise InvalidInput([FieldError(f"/network/layers/{index}/init/bias", detail)])
 
 
 def _initial_numbers(config: Config) -> list[tuple[Parameter, Any]]:

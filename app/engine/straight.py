@@ -17,6 +17,7 @@ from app.engine.network import Config
 from app.engine.spec import Array
 from app.engine.work import Work
 
+_SIZES = 4  # of batches whose code a network keeps
 MOST = 64  # parameters × samples, up to which this is used
 
 _NAMES = {name: getattr(math, name) for name in ("exp", "tanh", "isfinite")}
@@ -60,6 +61,8 @@ def code_for(config: Config, n: int) -> Code | None:
     cached: dict[int, tuple[Any, Code]] = config.network.straight_code
     loss, code = cached.get(n, (None, None))
     if loss is not config.loss or code is None:
+        if len(cached) >= _SIZES:
+            cached.clear()
         code = _compile("\n".join(_write(config, n)), len(config.network.layers))
         cached[n] = config.loss, code
     return code
@@ -94,7 +97,7 @@ class StraightWork(Work):
             self.code.backward[index](self.P, self.X, self.T, self.F, self.B, self.G, self.scale)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=128)
 def _compile(source: str, layers: int) -> Code:
     names: dict[str, Any] = dict(_NAMES)
     exec(source, names)  # written below, from our own formulas and the network's sizes

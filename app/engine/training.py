@@ -90,6 +90,12 @@ def steps_of(plan: Plan, n: int, position: int = 0) -> int:
     return (plan.epochs - 1) * math.ceil(n / size) + math.ceil((n - position) / size)
 
 
+def entries_of(plan: Plan, epochs: int) -> int:
+    """How many entries a plan makes in a session that has had so many epochs."""
+    last = epochs + plan.epochs
+    return last // plan.report_every - epochs // plan.report_every + (last % plan.report_every != 0)
+
+
 def train(
     config: Config, state: State, data: Data, plan: Plan, clock: Callable[[], float]
 ) -> Generator[list[Entry], bool | None, Trained]:
@@ -247,7 +253,8 @@ class _Training:
         """Go again from the last state made by passes, a step at a time, up to the one that is not finite."""
         good = self.state
         while True:
-            assert good.steps <= self.steps, "training and stepping have come to different numbers"
+            if good.steps > self.steps:  # it would go on for ever
+                raise RuntimeError("training and stepping have come to different numbers")
             backward, after = self._pass(good)
             found = _nonfinite(self.config, backward, after)
             if found is not None:

@@ -14,8 +14,15 @@ from app.engine.spec import Array, read_only
 _ONE = {dtype: np.array(1, dtype) for dtype in ("float64", "float32")}
 
 
-@lru_cache(maxsize=64)
+_FEW = 4096
+
+
 def _ones(count: int, dtype: str) -> Array:
+    return _few_ones(count, dtype) if count <= _FEW else np.ones(count, dtype)
+
+
+@lru_cache(maxsize=64)
+def _few_ones(count: int, dtype: str) -> Array:
     return read_only(np.ones(count, dtype))
 
 

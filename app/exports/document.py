@@ -14,18 +14,20 @@ from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from app.engine import tensors
-from app.engine.data import Data
+from app.engine.data import Data, check_probabilities
 from app.engine.network import Config
 from app.engine.spec import Model, read_only
 from app.engine.state import Phase, State, fresh_slots
 from app.errors import FieldError, InvalidInput
 from app.sessions.session import Session, full_config
 
-FORMAT: Literal["gradstep-session"] = "gradstep-session"
-VERSION: Literal[1] = 1
 MAX_TENSORS = 20_000
 
 Count = Annotated[int, Field(ge=0, le=2**53)]
+
+
+FORMAT: Literal["gradstep-session"] = "gradstep-session"
+VERSION: Literal[1] = 1
 
 
 class Tensor(Model):
@@ -133,6 +135,12 @@ def restore(document: Document, data: Data | None) -> State:
             )
             if by_class and ((targets < 0) | (targets >= network.sizes[-1])).any():
                 raise source.error("targets", "has a class that no output stands for")
+            if not by_class:
+                check_probabilities(config.loss, targets, "/tensors/targets")
+        if not tensors.all_finite(inputs, *([] if targets is None else [targets])):
+            raise source.error("inputs", "inputs and targets take finite numbers")
+        if targets is None and counters.backwarded:
+            raise source.error("targets", "is needed")
     state = State(
         parameters, used, read_only(slots), tuple(counters.updates), inputs=inputs, targets=targets,
         own_rows=counters.own_rows, forwarded=counters.forwarded, backwarded=counters.backwarded,
@@ -148,13 +156,14 @@ def _check_counters(document: Document, data: Data | None) -> None:
     config, counters, phase = document.config, document.counters, document.phase
     network = config.network
     count, rows = len(network.layers), len(data.train) if data else 0
+    with_gradients = {p.name for p in network.parameters if p.trainable and p.layer >= count - counters.backwarded}
     rules = {
         "updates": len(counters.updates) == len(network.parameters),
-        "forwarded": counters.forwarded <= count and (counters.forwarded > 0 or phase == "ready"),
+        "forwarded": counters.forwarded in ((0, count) if phase == "ready" else range(1, count + 1)),
         "backwarded": counters.backwarded <= (count if counters.forwarded == count else 0)
         and (counters.backwarded > 0 or phase != "backward")
         and (counters.backwarded == 0 or phase != "forward"),
-        "stepped": not counters.stepped or (phase == "backward" and set(counters.stepped) < set(network.trainable)),
+        "stepped": not counters.stepped or (phase == "backward" and set(counters.stepped) < with_gradients),
         "own_rows": not counters.own_rows or (data is not None and counters.forwarded > 0),
         "epoch_position": counters.epoch_position < max(rows, 1),
     }

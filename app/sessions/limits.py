@@ -36,6 +36,11 @@ def check_epochs(settings: Settings, epochs: int) -> None:
     _check(settings, "max_epochs", "/epochs", "the number of epochs", epochs)
 
 
+def check_numbers(settings: Settings, count: int) -> None:
+    """The numbers of one answer."""
+    _check(settings, "max_numbers", "/inputs", "the count of numbers in the answer", count)
+
+
 def check_entries(settings: Settings, entries: int) -> None:
     """The entries of one answer."""
     _check(

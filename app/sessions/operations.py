@@ -16,14 +16,14 @@ from app.engine import cost, passes, training
 from app.engine.data import Inline, TargetRows, build_data, build_inputs, build_targets
 from app.engine.layers import LayerName, Matrix
 from app.engine.losses import Targets
-from app.engine.network import Config
-from app.engine.optimizers import AnyOptimizer
+from app.engine.optimizers import SGD, AnyOptimizer
 from app.engine.passes import Using
 from app.engine.spec import MAX_FIELDS, Array, Model
 from app.engine.state import State, carry_slots
 from app.engine.stops import AnyStop
 from app.engine.training import Entry, Plan, Stopped
-from app.errors import FieldError, InvalidInput, WrongPhase, field_errors
+from app.engine.work import Work
+from app.errors import FieldError, InvalidInput, field_errors
 from app.sessions import limits
 from app.sessions.session import Session, live_config, to_json
 from app.settings import Settings
@@ -58,10 +58,22 @@ class Outcome(NamedTuple):
     result: Any = None
 
 
-def _advance(session: Session, work: int, n: int, step: Callable[[], State]) -> Job:
-    config, rows = session.config, len(session.data.train) if session.data else 0
-    nbytes = cost.state_bytes(config, n, rows) + len(session.config_json) + len(session.init_json)
+def _advance(session: Session, settings: Settings, work: int, n: int, step: Callable[[], State]) -> Job:
+    """The job of a pass or an update with a trace over n samples."""
+    nbytes = session.text_bytes + cost.state_bytes(session.config, n, session.row_count)
+    limits.check_work(settings, work)
+    limits.check_bytes(settings, nbytes)
     return Job(work, nbytes, lambda _: Outcome({"state": step()}))
+
+
+def _inputs(session: Session, settings: Settings, given: list[list[float]] | None) -> Array:
+    """The rows of a call, or else the session's own."""
+    if given is not None:
+        limits.check_rows(settings, len(given))
+        return build_inputs(session.config, given)
+    if session.data is None:
+        raise InvalidInput([FieldError("/inputs", "is needed, as this session has no data")])
+    return session.data.train.inputs
 
 
 class Forward(Model):
@@ -87,22 +99,15 @@ class Forward(Model):
         passes.check_forward(config, state, until)
         assert state.inputs is not None
         n = len(state.inputs)
-        work = cost.forward_work(config, n)
-        limits.check_work(settings, work)
-        return _advance(session, work, n, lambda: passes.forward(config, state, until))
+        return _advance(
+            session, settings, cost.forward_work(config, n), n, lambda: passes.forward(config, state, until)
+        )
 
     def _rows(self, session: Session, settings: Settings) -> tuple[Array, Targets | None]:
-        config, own = session.config, session.data.train if session.data else None
-        if self.inputs is not None:
-            limits.check_rows(settings, len(self.inputs))
-            inputs = build_inputs(config, self.inputs)
-        elif own is None:
-            raise InvalidInput([FieldError("/inputs", "this session has no data, so a forward pass takes inputs")])
-        else:
-            inputs = own.inputs
+        inputs = _inputs(session, settings, self.inputs)
         if self.targets is not None:
-            return inputs, build_targets(config, self.targets, len(inputs))
-        return inputs, own.targets if own is not None and self.inputs is None else None
+            return inputs, build_targets(session.config, self.targets, len(inputs))
+        return inputs, session.data.train.targets if session.data is not None and self.inputs is None else None
 
 
 class Backward(Model):
@@ -119,11 +124,11 @@ class Backward(Model):
         config, state = session.config, session.state
         passes.check_backward(config, state, self.until)
         assert state.inputs is not None
-        work = cost.backward_work(config, len(state.inputs))
-        limits.check_work(settings, work)
+        n = len(state.inputs)
         return _advance(
-            session, work, len(state.inputs), lambda: passes.backward(config, state, self.until, self.using)
-        )
+            session, settings, cost.backward_work(config, n), n,
+            lambda: passes.backward(config, state, self.until, self.using),
+        )  # fmt: skip
 
 
 class Step(Model):
@@ -136,8 +141,9 @@ class Step(Model):
         passes.to_update(config, state, self.parameters)
         assert state.inputs is not None
         return _advance(
-            session, cost.update_work(config), len(state.inputs), lambda: passes.update(config, state, self.parameters)
-        )
+            session, settings, cost.update_work(config), len(state.inputs),
+            lambda: passes.update(config, state, self.parameters),
+        )  # fmt: skip
 
 
 class History(NamedTuple):
@@ -158,15 +164,15 @@ class Train(Model):
 
     def prepare(self, session: Session, settings: Settings) -> Job:
         config, state, rows = session.config, session.state, session.data
-        limits.check_epochs(settings, self.epochs)
-        limits.check_entries(settings, self.epochs // self.report_every + 1)
-        if rows is None:
-            raise WrongPhase("this session has no data to train on", "data")
         plan = Plan(self.epochs, self.batch_size, self.shuffle, self.report_every)
+        limits.check_epochs(settings, plan.epochs)
+        limits.check_entries(settings, training.entries_of(plan, state.epochs))
+        if rows is None:
+            raise InvalidInput([FieldError("", "this session has no data to train on; PUT …/data gives it some")])
         n, test_n = len(rows.train), len(rows.test) if rows.test else 0
-        work = cost.training_work(config, plan, n, test_n)
+        work = cost.training_work(config, plan, n, test_n, state.epochs)
         limits.check_work(settings, work)
-        nbytes = cost.training_bytes(config, plan, n, test_n) + len(session.config_json) + len(session.init_json)
+        nbytes = session.text_bytes + cost.training_bytes(config, plan, n, test_n)
         limits.check_bytes(settings, nbytes)
 
         def run(ended: Callable[[], bool]) -> Outcome:
@@ -198,36 +204,37 @@ class Change(Model):
     optimizer: Annotated[dict[str, Any], Field(max_length=MAX_FIELDS)] | str | None = None
 
     def prepare(self, session: Session, settings: Settings) -> Job:
-        changes: dict[str, Any] = {}
-        if "name" in self.model_fields_set:
-            changes["name"] = self.name
-        if "optimizer" in self.model_fields_set:
-            changes |= _with_optimizer(session, self.optimizer)
-        return Job(0, session.nbytes, lambda _: Outcome(changes))
+        name = self.name if "name" in self.model_fields_set else session.name
+        if "optimizer" not in self.model_fields_set:
+            return Job(0, session.nbytes, lambda _: Outcome({"name": name}))
+        before, state, values = session.config, session.state, orjson.loads(session.config_json)
+        values["optimizer"] = _merge_optimizer(values["optimizer"], self.optimizer)
+        config_json = to_json(values)
+        after = live_config(config_json)
+        nbytes = session.text_bytes + cost.state_bytes(after, session.trace_count, session.row_count)
+        limits.check_bytes(settings, nbytes)
+
+        def run(_: Callable[[], bool]) -> Outcome:
+            return Outcome({"name": name, "config_json": config_json, "state": carry_slots(before, after, state)})
+
+        return Job(cost.update_work(after), nbytes, run)
 
 
-def _with_optimizer(session: Session, patch: Any) -> dict[str, Any]:
-    """What changes in a session when the patch is merged into its optimizer."""
-    values = orjson.loads(session.config_json)
-    current = values["optimizer"]
-    given = {"type": patch} if isinstance(patch, str) else patch
-    if patch is None:
-        given = Config.model_fields["optimizer"].default
-    elif isinstance(patch, dict) and patch.get("type", current["type"]) == current["type"]:
-        given = _merge(current, patch)
+def _merge_optimizer(current: dict[str, Any], patch: dict[str, Any] | str | None) -> dict[str, Any]:
+    """The completed optimizer with a patch merged in; raises InvalidInput where that makes none."""
+    given: Any = {"type": patch} if isinstance(patch, str) else patch
+    merged = {"type": SGD.type_name()} if given is None else _merge(current, given)
     try:
-        optimizer = TypeAdapter[Any](AnyOptimizer).validate_python(given)
+        optimizer = TypeAdapter[Any](AnyOptimizer).validate_python(merged)
     except ValidationError as error:
-        raise InvalidInput(field_errors(error, given, "/optimizer")) from None
-    values["optimizer"] = optimizer.model_dump(mode="json")
-    config_json = to_json(values)
-    state = carry_slots(session.config, live_config(config_json), session.state)
-    return {"config_json": config_json, "state": state}
+        raise InvalidInput(field_errors(error, merged, "/optimizer")) from None
+    values: dict[str, Any] = optimizer.model_dump(mode="json")
+    return values
 
 
 def _merge(value: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-    """An object with another merged in, as RFC 7396 has it."""
-    merged = dict(value)
+    """An object with another merged in, as RFC 7396 has it; one of another `type` starts from nothing."""
+    merged = dict(value) if patch.get("type", value.get("type")) == value.get("type") else {}
     for key, item in patch.items():
         if item is None:
             merged.pop(key, None)
@@ -248,7 +255,7 @@ class NewData:
     def prepare(self, session: Session, settings: Settings) -> Job:
         config, n = session.config, row_count(self.rows)
         limits.check_rows(settings, n)
-        nbytes = cost.state_bytes(config, 0, n) + len(session.config_json) + len(session.init_json)
+        nbytes = session.text_bytes + cost.state_bytes(config, len(self.rows.inputs), n)
         limits.check_bytes(settings, nbytes)
         rows = build_data(config, self.rows, "")
         state = session.state.without_trace()._replace(epoch_position=0)
@@ -258,3 +265,22 @@ class NewData:
 def row_count(rows: Inline) -> int:
     """The rows to train and to test on."""
     return len(rows.inputs) + (len(rows.test.inputs) if rows.test else 0)
+
+
+class Predict(Model):
+    """Rows to run the network on (default: the session's own)."""
+
+    inputs: Matrix | None = None
+
+    def prepare(self, session: Session, settings: Settings, *, activations: bool) -> tuple[int, Callable[[], Work]]:
+        """What a prediction costs, and the prediction; raises InvalidInput.
+
+        `activations` says whether each layer's z and a will be shown too.
+        """
+        config, parameters = session.config, session.state.parameters
+        inputs = _inputs(session, settings, self.inputs)
+        n, work = len(inputs), cost.forward_work(session.config, len(inputs))
+        limits.check_work(settings, work)
+        limits.check_bytes(settings, cost.predict_bytes(config, n), "/inputs")
+        limits.check_numbers(settings, n * (2 * config.network.unit_count if activations else config.network.sizes[-1]))
+        return work, lambda: passes.predict(config, parameters, inputs)

@@ -45,8 +45,22 @@ class Session(NamedTuple):
     def nbytes(self) -> int:
         """About how much memory the session holds."""
         rows = self.data.nbytes if self.data else 0
-        texts = len(self.config_json) + len(self.init_json)
-        return _RECORD_BYTES + texts + 100 * len(self.state.updates) + self.state.nbytes + rows
+        return _RECORD_BYTES + self.text_bytes + 100 * len(self.state.updates) + self.state.nbytes + rows
+
+    @property
+    def text_bytes(self) -> int:
+        """The memory of its config."""
+        return len(self.config_json) + len(self.init_json)
+
+    @property
+    def row_count(self) -> int:
+        """The rows that it trains and tests on."""
+        return 0 if self.data is None else len(self.data.train) + len(self.data.test or ())
+
+    @property
+    def trace_count(self) -> int:
+        """The samples of its trace."""
+        return 0 if self.state.inputs is None else len(self.state.inputs)
 
 
 def config_to_json(config: Config) -> tuple[bytes, bytes]:
@@ -81,7 +95,7 @@ def rows_to_json(rows: Rows) -> dict[str, Any]:
     return {"inputs": rows.inputs, "targets": rows.targets}
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=64)
 def live_config(config_json: bytes) -> Config:
     """A validated config costs some 8 kB, so that only those in use are kept."""
     return Config.model_validate(orjson.loads(config_json))

@@ -20,7 +20,7 @@ def test_health(client: TestClient) -> None:
 
 
 def test_not_ready_while_stopping(client: TestClient) -> None:
-    client.app.state.sessions.lane.closing.set()  # type: ignore[attr-defined]
+    client.app.app.state.sessions.lane.closing.set()  # type: ignore[attr-defined]
     answer = client.get("/readyz")
     problem(answer, 503, "server-full")
     assert answer.headers["Retry-After"] == "5"

@@ -10,6 +10,7 @@ import orjson
 import pytest
 from starlette.testclient import TestClient
 
+from app.api.problems import STATUS
 from app.errors import GradstepError
 from app.sessions.service import Sessions
 
@@ -158,7 +159,8 @@ CONFIGS = [
         body={"network": {"inputs": 10**9, "layers": FIVE_LAYERS}, "loss": "mse"},
         kind="limit-exceeded",
     ),
-    Bad("a-million-layers", 422, "/network/layers/0/units", body=config(layers=[{}] * 10**6)),
+    Bad("a-million-layers", 413, None, body=config(layers=[{}] * 10**6), kind="body-too-large"),
+    Bad("200000-layers", 422, "/network/layers/0/units", body=config(layers=[{}] * 200_000)),
     Bad("1001-layers", 422, "/network/layers", body=config(layers=[{"units": 1}] * 1001)),
     Bad("no-layers", 422, "/network/layers", body=config(layers=[])),
     Bad("layers-null", 422, "/network/layers", body=config(layers=None)),
@@ -281,21 +283,60 @@ CALLS = [
     Bad("patch-option", 422, "/optimizer/betas", SESSION, {"optimizer": {"betas": [0.5, 0.5]}}, method="PATCH"),
     Bad("patch-value", 422, "/optimizer/learning_rate", SESSION, {"optimizer": {"learning_rate": -1}}, method="PATCH"),
     Bad("patch-type", 422, "/optimizer", SESSION, {"optimizer": SECRET}, method="PATCH"),
-    Bad("patch-inside", 422, "/optimizer/schedule", SESSION, {"optimizer": {"schedule": {"type": SECRET}}}, method="PATCH"),
+    Bad(
+        "patch-inside",
+        422,
+        "/optimizer/schedule",
+        SESSION,
+        {"optimizer": {"schedule": {"type": SECRET}}},
+        method="PATCH",
+    ),
     Bad("patch-list", 422, "", SESSION, [], method="PATCH"),
-    Bad("patch-many-keys", 422, "/optimizer", SESSION, {"optimizer": {f"k{i}": i for i in range(100_000)}}, method="PATCH"),
+    Bad(
+        "patch-many-keys",
+        422,
+        "/optimizer",
+        SESSION,
+        {"optimizer": {f"k{i}": i for i in range(100_000)}},
+        method="PATCH",
+    ),
     Bad("data-shape", 422, "/inputs/0", f"{SESSION}/data", {"inputs": [[1]], "targets": [[1]]}, method="PUT"),
     Bad("data-empty", 422, "/inputs", f"{SESSION}/data", {}, method="PUT"),
-    Bad("data-fraction", 422, "/test_fraction", f"{SESSION}/data", {"inputs": [[1, 2]], "targets": [[1]], "test_fraction": 0.1}, method="PUT"),
-    Bad("data-test", 422, "/test/targets", f"{SESSION}/data", {"inputs": [[1, 2]], "targets": [[1]], "test": {"inputs": [[1, 2]], "targets": [[1], [2]]}}, method="PUT"),
-    Bad("data-rows", 422, "/inputs", f"{SESSION}/data", {"inputs": [[1, 2]] * 5, "targets": [[1]] * 5}, method="PUT", settings={"max_batch": 4}, session=config(data=None)),
+    Bad(
+        "data-fraction",
+        422,
+        "/test_fraction",
+        f"{SESSION}/data",
+        {"inputs": [[1, 2]], "targets": [[1]], "test_fraction": 0.1},
+        method="PUT",
+    ),
+    Bad(
+        "data-test",
+        422,
+        "/test/targets",
+        f"{SESSION}/data",
+        {"inputs": [[1, 2]], "targets": [[1]], "test": {"inputs": [[1, 2]], "targets": [[1], [2]]}},
+        method="PUT",
+    ),
+    Bad(
+        "data-rows",
+        422,
+        "/inputs",
+        f"{SESSION}/data",
+        {"inputs": [[1, 2]] * 5, "targets": [[1]] * 5},
+        method="PUT",
+        settings={"max_batch": 4},
+        session=config(data=None),
+    ),
     Bad("forward-inputs", 422, "/inputs/0", f"{SESSION}/forward", {"inputs": [[1]]}),
     Bad("forward-targets", 422, "/targets", f"{SESSION}/forward", {"targets": [[1]]}),
     Bad("forward-target-shape", 422, "/targets/0", f"{SESSION}/forward", {"inputs": [[1, 2]], "targets": [[1, 2]]}),
     Bad("forward-until", 422, "/until", f"{SESSION}/forward", {"until": SECRET}),
     Bad("forward-until-no-name", 422, "/until", f"{SESSION}/forward", {"until": f"{SECRET}!"}),
     Bad("forward-without-data", 422, "/inputs", f"{SESSION}/forward", {}, session=config(data=None)),
-    Bad("forward-too-many", 422, "/inputs", f"{SESSION}/forward", {"inputs": [[0, 0]] * 100_001}, kind="limit-exceeded"),
+    Bad(
+        "forward-too-many", 422, "/inputs", f"{SESSION}/forward", {"inputs": [[0, 0]] * 100_001}, kind="limit-exceeded"
+    ),
     Bad("backward-until", 422, "/until", f"{SESSION}/backward", {"until": SECRET}),
     Bad("backward-using", 422, "/using", f"{SESSION}/backward", {"using": SECRET}),
     Bad("backward-first", 409, None, f"{SESSION}/backward", {}, kind="wrong-phase"),
@@ -306,8 +347,22 @@ CALLS = [
     Bad("step-many", 422, "/parameters", f"{SESSION}/step", {"parameters": [SECRET] * 500_000}),
     Bad("step-first", 409, None, f"{SESSION}/step", {}, kind="wrong-phase"),
     Bad("train-epochs-0", 422, "/epochs", f"{SESSION}/train", {"epochs": 0}),
-    Bad("train-epochs-huge", 422, "/epochs", f"{SESSION}/train", {"epochs": 10**9, "report_every": 10**9}, kind="limit-exceeded"),
-    Bad("train-epochs-10**30", 422, "/epochs", f"{SESSION}/train", raw=b'{"epochs": 1' + b"0" * 30 + b"}", kind="limit-exceeded"),
+    Bad(
+        "train-epochs-huge",
+        422,
+        "/epochs",
+        f"{SESSION}/train",
+        {"epochs": 10**9, "report_every": 10**9},
+        kind="limit-exceeded",
+    ),
+    Bad(
+        "train-epochs-10**30",
+        422,
+        "/epochs",
+        f"{SESSION}/train",
+        raw=b'{"epochs": 1' + b"0" * 30 + b"}",
+        kind="limit-exceeded",
+    ),
     Bad("train-epochs-float", 422, "/epochs", f"{SESSION}/train", {"epochs": 1.5}),
     Bad("train-entries", 422, "/report_every", f"{SESSION}/train", {"epochs": 10**6}, kind="limit-exceeded"),
     Bad("train-batch-0", 422, "/batch_size", f"{SESSION}/train", {"batch_size": 0}),
@@ -316,8 +371,17 @@ CALLS = [
     Bad("train-report-every-0", 422, "/report_every", f"{SESSION}/train", {"report_every": 0}),
     Bad("train-stop", 422, "/stop/0", f"{SESSION}/train", {"stop": [SECRET]}),
     Bad("train-stop-many", 422, "/stop", f"{SESSION}/train", {"stop": ["nonfinite"] * 500_000}),
-    Bad("train-work", 422, "", f"{SESSION}/train", {"epochs": 1000}, kind="limit-exceeded", settings={"max_work": 10**6}),
-    Bad("train-without-data", 409, None, f"{SESSION}/train", {}, session=config(data=None), kind="wrong-phase"),
+    Bad(
+        "train-work", 422, "", f"{SESSION}/train", {"epochs": 1000}, kind="limit-exceeded", settings={"max_work": 10**6}
+    ),
+    Bad(
+        "train-without-data",
+        422,
+        "",
+        f"{SESSION}/train",
+        {},
+        session=config(data=None),
+    ),
     Bad("predict-inputs", 422, "/inputs/0", f"{SESSION}/predict", {"inputs": [[1, 2, 3]]}),
     Bad("predict-without-data", 422, "/inputs", f"{SESSION}/predict", {}, session=config(data=None)),
     Bad("predict-include", 422, "?include", f"{SESSION}/predict?include=zebra", {}),
@@ -339,7 +403,7 @@ CALLS = [
     Bad("limit-1001", 422, "?limit", "/v1/sessions?limit=1001", method="GET"),
     Bad("after", 422, "?after", "/v1/sessions?after=zebra", method="GET"),
     Bad("if-match-bare", 422, "?If-Match", f"{SESSION}/forward", {}, headers={"If-Match": "7"}),
-    Bad("if-match-word", 422, "?If-Match", f"{SESSION}/forward", {}, headers={"If-Match": '"zebra"'}),
+    Bad("if-match-of-another-kind", 412, None, f"{SESSION}/forward", {}, headers={"If-Match": '"zebra"'}),
     Bad("if-match-empty", 422, "?If-Match", f"{SESSION}/forward", {}, headers={"If-Match": ""}),
     Bad("if-match-later", 412, None, f"{SESSION}/forward", {}, headers={"If-Match": '"7"'}, kind="revision-mismatch"),
     Bad("if-match-on-delete", 412, None, SESSION, method="DELETE", headers={"If-Match": '"7"'}),
@@ -356,11 +420,19 @@ CALLS = [
     Bad("snapshot-accept", 406, None, f"{SESSION}/snapshot", method="GET", headers={"Accept": "text/csv"}),
     Bad("forward-content-type", 415, None, f"{SESSION}/forward", raw=b"{}", headers={"Content-Type": "text/plain"}),
     Bad("forward-compressed", 415, None, f"{SESSION}/forward", raw=b"{}", headers={**JSON, "Content-Encoding": "br"}),
-    Bad("forward-too-large", 413, None, f"{SESSION}/forward", raw=b" " * 101, settings={"max_body": 100}, session={"network": {"inputs": 1, "layers": [{"units": 1}]}, "loss": "mse"}),
+    Bad(
+        "forward-too-large",
+        413,
+        None,
+        f"{SESSION}/forward",
+        raw=b" " * 101,
+        settings={"max_body": 100},
+        session={"network": {"inputs": 1, "layers": [{"units": 1}]}, "loss": "mse"},
+    ),
     Bad("forward-duplicate-keys", 400, None, f"{SESSION}/forward", raw=b'{"until": "a", "until": "b"}'),
     Bad("forward-NaN", 400, None, f"{SESSION}/forward", raw=b'{"inputs": [[NaN, 1]]}'),
     Bad("forward-1e999", 422, "/inputs/0/0", f"{SESSION}/forward", raw=b'{"inputs": [[1e999, 1]]}'),
-]  # fmt: skip
+]
 
 
 @pytest.fixture(scope="module")
@@ -519,10 +591,7 @@ def test_a_fault_of_the_server(
 
 
 def test_every_kind_of_problem_is_described(client: TestClient) -> None:
-    from app.api.problems import STATUS
-
-    kinds = {kind for kind in _subclasses(GradstepError)}
-    assert kinds == set(STATUS)
+    assert set(_subclasses(GradstepError)) == set(STATUS)
     for kind, status in STATUS.items():
         body = read(client, f"/v1/problems/{kind.slug}")
         assert (body["title"], body["status"]) == (kind.title, status)
@@ -594,7 +663,6 @@ def schedule(**options: Any) -> dict[str, Any]:
     return sgd(learning_rate=1.0, schedule=options)
 
 
-@pytest.mark.xfail(strict=True, reason="a whole number beyond 64 bits cannot be written out again")
 @pytest.mark.parametrize(
     "body",
     [
@@ -607,13 +675,11 @@ def test_options_beyond_64_bits(client: TestClient, body: dict[str, Any]) -> Non
     problem(client.post("/v1/sessions", content=json.dumps(body), headers=JSON), 422)
 
 
-@pytest.mark.xfail(strict=True, reason="Python's own power raises where numpy's is infinite")
 def test_an_initialiser_that_overflows(client: TestClient) -> None:
     body = layer(init={"weight": {"type": "kaiming_uniform", "a": 1e200}})
     assert client.post("/v1/sessions", json=body).status_code < 500
 
 
-@pytest.mark.xfail(strict=True, reason="Python's own power raises where numpy's is infinite")
 def test_a_learning_rate_that_overflows(client: TestClient) -> None:
     url = create(client, schedule(type="step", step_size=1, gamma=1e200))
     assert client.post(f"{url}/train", json={"epochs": 5}).status_code == 200

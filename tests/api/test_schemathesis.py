@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 import schemathesis
+from conftest import WithoutLifespan
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.testclient import TestClient
-from starlette.types import Receive, Scope, Send
 
 from app.engine.presets import PRESETS
 from app.main import create_app
@@ -17,26 +17,17 @@ from app.settings import Settings
 app = create_app(Settings(max_work=10**8, max_batch=1000, max_parameters=100_000))
 
 
-async def without_lifespan(scope: Scope, receive: Receive, send: Send) -> None:
-    """The application, which each call would start and stop otherwise."""
-    if scope["type"] != "lifespan":
-        return await app(scope, receive, send)
-    for state in ("startup", "shutdown"):
-        await receive()
-        await send({"type": f"lifespan.{state}.complete"})
-
-
 @pytest.fixture(scope="module", autouse=True)
 def closed() -> Iterator[None]:
     yield
     app.state.sessions.close()
 
 
-schema = schemathesis.openapi.from_asgi("/openapi.json", without_lifespan)
+schema = schemathesis.openapi.from_asgi("/openapi.json", WithoutLifespan(app))
 client = TestClient(app)
 
 # A schema cannot say that rows must fit the network, so that what fits it may still be refused (422).
-EXCLUDED = [positive_data_acceptance]
+EXCLUDED: Any = [positive_data_acceptance]
 FEW: dict[str, Any] = {
     "derandomize": True,
     "deadline": None,
@@ -57,7 +48,7 @@ def session_id(index: int) -> str:
 
 @schema.parametrize()
 @settings(max_examples=15, **FEW)
-def test_every_operation(case: schemathesis.Case) -> None:
+def test_every_operation(case: "schemathesis.Case[Any]") -> None:
     if "session_id" in case.path_parameters:
         index = len(repr(case.body)) + len(repr(case.query))
         if index % 5:  # otherwise one that is not there

@@ -392,3 +392,18 @@ def test_samples_of_a_forward_pass_that_is_being_made(client: TestClient) -> Non
     problem(client.post(f"{url}/forward?samples=5:5"), 422)
     problem(client.post(f"{url}/forward?layers=zebra"), 422)
     assert read(client, url)["revision"] == 0
+
+
+def test_large_arrays_are_written_in_pieces(client: TestClient) -> None:
+    rows = [[i / 7, -i / 3] for i in range(30_001)]
+    for width, layers in ((2, [{"units": 2}]), (1, [{"units": 1}])):
+        url = create(client, layers=layers, data=None)
+        targets = [row[:width] for row in rows]
+        snapshot = post(client, f"{url}/forward", {"inputs": rows, "targets": targets})
+        assert (snapshot["inputs"], snapshot["targets"]) == (rows, targets)
+    assert post(client, f"{url}/predict", {"inputs": rows})["outputs"] == snapshot["outputs"]
+
+
+def test_npz_before_there_is_a_loss(client: TestClient) -> None:
+    url = create(client)
+    assert set(npz(client, f"{url}/snapshot")) == {"hidden.weight", "hidden.bias", "output.weight", "output.bias"}

@@ -34,7 +34,7 @@ CONFIG: dict[str, Any] = {
 }
 CLASSES = {**CONFIG, "loss": "cross_entropy", "data": {"inputs": [[1.0, 2.0], [3.0, 4.0]], "targets": [0, 1]}}
 OTHER_ROWS = Forward(inputs=[[5.0, 6.0]], targets=[[0.5, 0.5]])
-PART = [Forward(), Backward(until="output"), Step(parameters=["output.bias"])]
+PART: list[Operation] = [Forward(), Backward(until="output"), Step(parameters=["output.bias"])]
 
 
 def after(*operations: Operation, **fields: Any) -> Session:
@@ -123,8 +123,9 @@ def test_rows_in_use() -> None:
     assert rows_in_use(Document.model_validate({**EMPTY, "config": CONFIG, "tensors": {"inputs": scalar}})) == 0
 
 
-def tensor(shape: list[int], dtype: str = "float64") -> dict[str, Any]:
-    return {"dtype": dtype, "shape": shape, "base64": base64.b64encode(np.ones(shape, dtype).tobytes()).decode()}
+def tensor(shape: list[int], dtype: str = "float64", fill: float = 1) -> dict[str, Any]:
+    content = np.full(shape, fill, dtype).tobytes()
+    return {"dtype": dtype, "shape": shape, "base64": base64.b64encode(content).decode()}
 
 
 Edit = Callable[[dict[str, Any]], Any]
@@ -167,6 +168,8 @@ CASES: list[tuple[str, list[Operation], Edit, str]] = [
     ("no base64", [], with_tensor("hidden.bias", {**tensor([3]), "base64": "zebra!"}), "/tensors/hidden.bias"),
     ("no ascii", [], with_tensor("hidden.bias", {**tensor([3]), "base64": "ü" * 8}), "/tensors/hidden.bias"),
     ("too few bytes", [], with_tensor("hidden.bias", {**tensor([3]), "base64": "AAAA"}), "/tensors/hidden.bias"),
+    ("inputs that are not finite", [OTHER_ROWS], with_tensor("inputs", tensor([1, 2], fill=np.nan)), "/tensors/inputs"),
+    ("no targets to go back from", [OTHER_ROWS, Backward()], without("targets"), "/tensors/targets"),
     ("no rows", [OTHER_ROWS], with_tensor("inputs", tensor([0, 2])), "/tensors/inputs"),
     ("rows of another width", [OTHER_ROWS], with_tensor("inputs", tensor([1, 3])), "/tensors/inputs"),
     ("other rows of targets", [OTHER_ROWS], with_tensor("targets", tensor([2, 2])), "/tensors/targets"),

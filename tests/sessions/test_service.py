@@ -332,9 +332,9 @@ def test_bytes_come_back_to_zero() -> None:
         for fields in ({}, {"optimizer": "adam"}, {"dtype": "float32"}):
             session = await create(sessions, **fields)
             for operation in (
-                Forward(), Backward(until="output"), Step(parameters=["output.weight"]), Backward(using="current"), Step(),
-                Forward(inputs=[[1.0, 2.0]] * 50), Change(name="x" * 200), Train(epochs=3), Change(optimizer="adam"),
-                Train(),
+                Forward(), Backward(until="output"), Step(parameters=["output.weight"]), Backward(using="current"),
+                Step(), Forward(inputs=[[1.0, 2.0]] * 50), Change(name="x" * 200), Train(epochs=3),
+                Change(optimizer="adam"), Train(),
             ):  # fmt: skip
                 session, _ = await sessions.change(session.id, operation)
                 total, really, reserved = held(sessions)

@@ -7,8 +7,9 @@ from typing import Any
 from fastapi import Response
 
 from app.api import negotiation
+from app.api.contents import View
 from app.api.routing import Call, SessionCall
-from app.api.snapshots import PIECE, SnapshotQuery, View, arrays, dumps, snapshot
+from app.api.snapshots import PIECE, SnapshotQuery, arrays, dumps, snapshot
 from app.exports.npz import to_npz
 from app.sessions.session import Session
 

@@ -8,22 +8,19 @@ import numpy as np
 import orjson
 from pydantic import Field
 
+from app.api.contents import DEFAULT_PARTS, PARTS, View, write
 from app.api.routing import Parameters
-from app.engine import position, tensors
+from app.api.tiny import tiny_snapshot
+from app.engine import tensors
 from app.engine.activations import Softmax
 from app.engine.network import Config
 from app.engine.passes import layer_index
 from app.engine.spec import Array
-from app.engine.state import State
-from app.engine.tensors import Trace
 from app.engine.training import Entry
 from app.engine.work import Work
 from app.errors import FieldError, InvalidInput
 from app.sessions.session import Session
 
-PARTS = ("activations", "gradients", "parameters", "optimizer", "jacobians")
-DEFAULT_PARTS = frozenset(PARTS[:4])
-_OF_PARAMETERS = frozenset(PARTS[1:4])
 MAX_JACOBIAN = 100_000
 MAX_NONFINITE = 10_000
 PIECE = 200_000  # numbers
@@ -87,16 +84,6 @@ class SnapshotQuery(Parameters):
         return chosen
 
 
-class View(NamedTuple):
-    """Which parts, layers and samples to show, and how many numbers at most."""
-
-    parts: frozenset[str] = DEFAULT_PARTS
-    layers: Sequence[int] | None = None
-    samples: slice | None = None
-    decimals: int | None = None
-    limit: int = 1_000_000
-
-
 class _Place(NamedTuple):
     """Where an array is in a snapshot."""
 
@@ -108,7 +95,9 @@ class _Place(NamedTuple):
 
 def snapshot(session: Session, view: View) -> dict[str, Any]:
     """The snapshot of a session as JSON data, its numbers as arrays."""
-    body = _write(session, view)
+    if (body := tiny_snapshot(session, view)) is not None:
+        return body
+    body = write(session, view)
     body["nonfinite"], body["omitted"] = [], []
     if not _is_plain(session, view):
         _take_samples(body, view)
@@ -120,61 +109,13 @@ def snapshot(session: Session, view: View) -> dict[str, Any]:
 
 def arrays(session: Session, view: View) -> dict[str, Any]:
     """The numbers of a snapshot by their names, none left out for its size."""
-    body = _write(session, view)
+    body = write(session, view)
     _take_samples(body, view)
     _add_jacobians(session, view, body)
     named = {place.name: place.holder[place.key] for place in _places(body)}
     if session.state.loss is not None:
         named["loss"] = np.array(session.state.loss)
     return named
-
-
-def _write(session: Session, view: View) -> dict[str, Any]:
-    """The snapshot with every number as it is."""
-    config, state, parts = session.config, session.state, view.parts
-    body: dict[str, Any] = {
-        "session": session.id,
-        "revision": session.revision,
-        "phase": state.phase,
-        "next": position.next_operation(config, state),
-        "allowed": position.allowed_operations(config, state, has_data=session.data is not None),
-        "steps": state.steps,
-        "epochs": state.epochs,
-        "loss": state.loss,
-    }
-    traces = tensors.traces(config, state)
-    if "activations" in parts:
-        body["inputs"] = state.inputs
-        body["targets"] = state.targets
-        body["outputs"] = traces[-1].a
-    shown = range(len(traces)) if view.layers is None else view.layers
-    body["layers"] = [_layer(config, state, index, traces[index], parts) for index in shown]
-    return body
-
-
-def _layer(config: Config, state: State, index: int, trace: Trace, parts: frozenset[str]) -> dict[str, Any]:
-    network = config.network
-    layer: dict[str, Any] = {"name": network.names[index], "activation": network.layers[index].activation.type}
-    if "activations" in parts:
-        layer["z"], layer["a"], layer["da_dz"] = trace.z, trace.a, trace.da_dz
-    gradients = None
-    if "gradients" in parts:
-        layer["dL_da"], layer["dL_dz"] = trace.dL_da, trace.dL_dz
-        gradients = state.gradients if trace.dL_dz is not None else None
-    if parts.isdisjoint(_OF_PARAMETERS):
-        return layer
-    written = layer["parameters"] = {}
-    for parameter in network.layer_parameters[index]:
-        if parameter is None:
-            continue
-        numbers = written[parameter.kind] = {}
-        if "parameters" in parts:
-            numbers["value"] = parameter.view(state.parameters)
-        if "gradients" in parts:
-            numbers["gradient"] = None if gradients is None else parameter.view(gradients)
-        if "optimizer" in parts:
-            numbers["state"] = tensors.slots(config, state, parameter) if len(state.slots) else {}
-    return layer
 
 
 def _is_plain(session: Session, view: View) -> bool:

@@ -1,7 +1,7 @@
 """Networks and whole configurations, and where each of their numbers lies in the packed vectors."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -134,6 +134,31 @@ class Network(Model):
         return tuple(parameter.name for parameter in self.parameters if parameter.trainable)
 
     @cached_property
+    def trainable_indices(self) -> tuple[int, ...]:
+        """The positions of the parameters that `step` updates."""
+        return tuple(parameter.index for parameter in self.parameters if parameter.trainable)
+
+    @cached_property
+    def trainable_runs(self) -> list[tuple[int, slice]]:
+        """The runs of all trainable parameters."""
+        return self.runs(self.trainable_indices)
+
+    def runs(self, chosen: Sequence[int], counts: Sequence[int] | None = None) -> list[tuple[int, slice]]:
+        """The parts of the packed vector that chosen parameters fill, each with the position of its first parameter.
+
+        Neighbours are one part, unless they have different counts.
+        """
+        runs: list[tuple[int, slice]] = []
+        for index in chosen:
+            place = self.parameters[index].place
+            first, run = runs[-1] if runs else (index, slice(-1, -1))
+            if run.stop == place.start and (counts is None or counts[first] == counts[index]):
+                runs[-1] = (first, slice(run.start, place.stop))
+            else:
+                runs.append((index, place))
+        return runs
+
+    @cached_property
     def parameter_count(self) -> int:
         """How many numbers the network learns or could learn."""
         return int(self.parameters[-1].place.stop)
@@ -151,6 +176,11 @@ class Network(Model):
     @cached_property
     def straight_code(self) -> dict[int, Any]:
         """What `app.engine.straight` keeps of its work."""
+        return {}
+
+    @cached_property
+    def templates(self) -> dict[Any, Any]:
+        """What whoever writes the network's numbers out keeps of that."""
         return {}
 
     @cached_property

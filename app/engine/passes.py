@@ -47,21 +47,24 @@ class Update:
         updates: Sequence[int],
         chosen: Sequence[int],
     ) -> None:
+        network = config.network
         self.optimizer = config.optimizer
         self.dtype = config.dtype
-        self.updates = list(updates)
+        self.updates = updates
         self.chosen = chosen
         self.rate = -1.0
-        self.rate_array = np.array(0, config.dtype)
+        self.rate_array: Array
+        counts = updates if len(slots) and len(set(updates)) > 1 else None
+        all_alike = counts is None and chosen == network.trainable_indices
         self.pieces = [
             (
-                parameters[piece],
-                gradients[piece],
-                slots[:, piece],
-                np.empty_like(parameters[piece]),
-                self.updates[first],
+                parameters[run],
+                gradients[run],
+                slots[:, run],
+                np.empty(run.stop - run.start, config.dtype),
+                updates[first],
             )
-            for first, piece in _pieces(config, chosen, updates if len(slots) else [0] * len(updates))
+            for first, run in (network.trainable_runs if all_alike else network.runs(chosen, counts))
         ]
         self.rounds = 0
 
@@ -85,25 +88,11 @@ class Update:
         return tuple(counts)
 
 
-def _pieces(config: Config, chosen: Sequence[int], updates: Sequence[int]) -> list[tuple[int, slice]]:
-    """The runs of chosen parameters that can be updated as one, each with the index of its first."""
-    pieces: list[tuple[int, slice]] = []
-    for index in chosen:
-        parameter = config.network.parameters[index]
-        first, piece = pieces[-1] if pieces else (index, slice(-1, -1))
-        if piece.stop == parameter.place.start and updates[first] == updates[index]:
-            pieces[-1] = (first, slice(piece.start, parameter.place.stop))
-        else:
-            pieces.append((index, parameter.place))
-    return pieces
-
-
 class Norm:
     """The norm of the gradients of all trainable parameters, before clipping."""
 
     def __init__(self, config: Config, gradients: Array) -> None:
-        chosen = [i for i, parameter in enumerate(config.network.parameters) if parameter.trainable]
-        self.pieces = [gradients[piece] for _, piece in _pieces(config, chosen, [0] * len(config.network.parameters))]
+        self.pieces = [gradients[run] for _, run in config.network.trainable_runs]
 
     def __call__(self) -> float:
         """The norm, finite where the gradients are; its sum of squares is scaled where it would overflow or vanish."""
@@ -249,7 +238,7 @@ def _whole_step(state: State) -> State:
     )
 
 
-def to_update(config: Config, state: State, names: Sequence[str] | None = None) -> list[int]:
+def to_update(config: Config, state: State, names: Sequence[str] | None = None) -> tuple[int, ...]:
     """The indices of the parameters that `update` would change; raises what it raises."""
     network = config.network
     if names is not None:
@@ -262,11 +251,15 @@ def to_update(config: Config, state: State, names: Sequence[str] | None = None) 
             raise WrongPhase(f"{name} is frozen: its layer is not trainable")
         if name in state.stepped:
             raise WrongPhase(f"{name} has already been stepped from this gradient", "backward")
-    wanted = network.trainable if names is None else names
-    chosen = sorted(network.by_name[name] for name in wanted if name not in state.stepped)
+    if names is not None:
+        chosen = tuple(sorted(network.by_name[name] for name in names))
+    elif state.stepped:
+        chosen = _left(config, state)
+    else:
+        chosen = network.trainable_indices
     if not _has_gradients(config, state, chosen):
-        below = network.names[len(network.layers) - state.backwarded - 1]
-        raise WrongPhase(f"the backward pass has not come down to {below} yet", "backward")
+        reached = network.names[len(network.layers) - state.backwarded]
+        raise WrongPhase(f"the backward pass has only come down to {reached}", "backward")
     return chosen
 
 
@@ -275,8 +268,13 @@ def can_update(config: Config, state: State) -> bool:
     network = config.network
     if state.phase != "backward":
         return False
-    left = [network.by_name[name] for name in network.trainable if name not in state.stepped]
-    return _has_gradients(config, state, left)
+    return _has_gradients(config, state, _left(config, state))
+
+
+def _left(config: Config, state: State) -> tuple[int, ...]:
+    """The trainable parameters that have not been updated from these gradients."""
+    parameters = config.network.parameters
+    return tuple(index for index in config.network.trainable_indices if parameters[index].name not in state.stepped)
 
 
 def _has_gradients(config: Config, state: State, chosen: Sequence[int]) -> bool:

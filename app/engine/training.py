@@ -130,7 +130,7 @@ class _Training:
         self.steps, self.epochs, self.position = state.steps, state.epochs, state.epoch_position
         self.parameters, self.slots = state.parameters.copy(), state.slots.copy()
         self.gradients = np.empty_like(self.parameters)
-        trainable = [index for index, p in enumerate(config.network.parameters) if p.trainable]
+        trainable = config.network.trainable_indices
         self.update = Update(config, self.parameters, self.slots, self.gradients, state.updates, trainable)
         self.norm = Norm(config, self.gradients)
         self.works: dict[int, Work] = {}

@@ -30,8 +30,9 @@ class MemoryStore:
         self._total = 0
 
     async def reserve(self, session_id: str, nbytes: int) -> None:
-        self._expire()
         held = self._held.get(session_id)
+        if held is None:
+            self._expire()
         if held is None and len(self._held) >= self._settings.max_sessions:
             raise self._full("max_sessions", len(self._held) + 1)
         grown = max(nbytes, held or 0)

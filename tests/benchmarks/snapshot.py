@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from app.api.snapshots import DEFAULT_PARTS, View, arrays, dumps, snapshot
+from app.api.contents import DEFAULT_PARTS, View
+from app.api.snapshots import arrays, dumps, snapshot
 from app.engine import passes
 from app.engine.network import Config
 from app.exports.npz import to_npz

@@ -368,7 +368,7 @@ def test_closing_ends_a_long_training_after_a_whole_step() -> None:
         sessions = make(max_work=10**15)
         session = await create(sessions)
         task = asyncio.create_task(sessions.change(session.id, Train(epochs=1_000_000, report_every=100)))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.02)
         assert sessions.is_busy(session.id)
         sessions.close()
         changed, history = await task

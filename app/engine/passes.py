@@ -265,7 +265,6 @@ def to_update(config: Config, state: State, names: Sequence[str] | None = None) 
 
 def can_update(config: Config, state: State) -> bool:
     """Whether `update` of all that is left would do something."""
-    network = config.network
     if state.phase != "backward":
         return False
     return _has_gradients(config, state, _left(config, state))

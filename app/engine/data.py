@@ -1,7 +1,7 @@
 """The rows that a session trains on: how they are configured, checked and split."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -69,16 +69,15 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """The rows to train on and those to test on."""
+    """The rows to train on and those to test on; `nbytes` is the memory of all of them."""
 
     train: Rows
     test: Rows | None = None
+    nbytes: int = field(init=False)
 
-    @property
-    def nbytes(self) -> int:
-        """The memory of all rows."""
-        parts = [self.train, *([self.test] if self.test else [])]
-        return sum(rows.inputs.nbytes + rows.targets.nbytes for rows in parts)
+    def __post_init__(self) -> None:
+        arrays = [array for rows in (self.train, self.test) if rows for array in (rows.inputs, rows.targets)]
+        object.__setattr__(self, "nbytes", sum(array.nbytes for array in arrays))
 
 
 def build_data(config: "Config", spec: Inline, pointer: str = "/data") -> Data:

@@ -30,6 +30,7 @@ from app.engine.work import Work
 from app.errors import FieldError, InvalidInput, WrongPhase
 
 Using = Literal["forward", "current"]
+BLOCK = 16_384  # entries that stay in a core's cache while a rule goes over them
 
 
 class Update:
@@ -154,7 +155,7 @@ def forward(config: Config, state: State, until: str | None = None) -> State:
         used = read_only(np.concatenate([state.used[:start], state.parameters[start:]]))
     work = work_for(config, used, state.inputs, state.targets, vector)
     loss = None
-    with np.errstate(all="ignore"):
+    with work.quiet():
         work.forward(state.forwarded, stop)
         if stop == len(network.layers) and state.targets is not None:
             loss = work.loss()
@@ -199,7 +200,7 @@ def backward(config: Config, state: State, until: str | None = None, using: Usin
         vector, gradients = state.backward.copy(), state.gradients.copy()
     parameters = state.used if using == "forward" else state.parameters
     work = work_for(config, parameters, state.inputs, state.targets, state.forward, vector, gradients)
-    with np.errstate(all="ignore"):
+    with work.quiet():
         work.backward(layers.start, layers.stop)
     return state._replace(phase="backward", backward=read_only(vector), gradients=read_only(gradients),
         backwarded=count - layers.start, stepped=frozenset() if anew else state.stepped,
@@ -309,7 +310,7 @@ def predict(config: Config, parameters: Array, inputs: Array, targets: Targets |
     """A forward pass that leaves no state: the work, with every layer's `z` and `a`."""
     vector = np.empty(config.network.layout(len(inputs)).forward_size, config.dtype)
     work = work_for(config, parameters, inputs, targets, vector)
-    with np.errstate(all="ignore"):
+    with work.quiet():
         work.forward(0, len(config.network.layers))
     return work
 
@@ -318,7 +319,7 @@ def evaluate(config: Config, parameters: Array, rows: Rows) -> tuple[float, floa
     """The loss over rows, and for the losses that classify the share of right answers."""
     work = predict(config, parameters, rows.inputs, rows.targets)
     loss = config.loss
-    with np.errstate(all="ignore"):
+    with work.quiet():
         value = work.loss()
     if not loss.classifies:
         return value, None

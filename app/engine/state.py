@@ -61,12 +61,15 @@ class State(NamedTuple):
     @property
     def nbytes(self) -> int:
         """The memory of the numbers that belong to this state alone (its inputs and targets may be the session's)."""
-        vectors = [self.parameters, self.slots, self.gradients, self.forward, self.backward]
+        total = self.parameters.nbytes + self.slots.nbytes
         if self.used is not self.parameters:
-            vectors.append(self.used)
-        if not self.own_rows:
-            vectors += [self.inputs, self.targets]
-        return sum(vector.nbytes for vector in vectors if vector is not None)
+            total += self.used.nbytes
+        for vector in (self.gradients, self.forward, self.backward):
+            if vector is not None:
+                total += vector.nbytes
+        if not self.own_rows and self.inputs is not None:
+            total += self.inputs.nbytes + (0 if self.targets is None else self.targets.nbytes)
+        return total
 
     def without_trace(self) -> "State":
         """The same parameters, slots and counters, ready for a first forward pass."""

@@ -8,6 +8,7 @@ numpy would call infinity or NaN, that layer's forward pass, or the loss, is don
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ MOST = 64  # parameters × samples, up to which this is used
 
 _NAMES = {name: getattr(math, name) for name in ("exp", "tanh", "isfinite")}
 _TOO_LARGE = (ArithmeticError, ValueError)
+_QUIET = nullcontext()  # Python's floats do not warn
 
 
 class Code(NamedTuple):
@@ -79,18 +81,23 @@ class StraightWork(Work):
         if self.backward_vector is not None and self.gradients is not None:
             self.B, self.G = self.backward_vector.data, self.gradients.data
 
+    def quiet(self) -> AbstractContextManager[object]:
+        return _QUIET
+
     def forward(self, first: int, stop: int) -> None:
         for index in range(first, stop):
             try:
                 self.code.forward[index](self.P, self.X, self.F)
             except _TOO_LARGE:
-                super().forward(index, index + 1)
+                with super().quiet():
+                    super().forward(index, index + 1)
 
     def loss(self) -> float:
         try:
             return self.code.loss(self.F, self.T) * self.scale
         except _TOO_LARGE:
-            return super().loss()
+            with super().quiet():
+                return super().loss()
 
     def backward(self, first: int, stop: int) -> None:
         for index in range(stop - 1, first - 1, -1):

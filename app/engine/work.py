@@ -1,6 +1,7 @@
 """The arithmetic of forward and backward passes over one batch, by numpy, in place on packed vectors."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -136,6 +137,10 @@ class Work:
                 layer.summed = layer.dL_dz.reshape(-1) if shared else layer.dL_dz
                 layer.ones = _ones(len(layer.summed), config.dtype)
         return layers
+
+    def quiet(self) -> AbstractContextManager[object]:
+        """Overflows and the like are answers here, not warnings."""
+        return np.errstate(all="ignore")
 
     @property
     def outputs(self) -> Array:

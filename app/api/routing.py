@@ -12,7 +12,7 @@ The routers do the first two, this module those up to content, and `Sessions` th
 
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, cast, get_args, get_origin
+from typing import Annotated, Any, cast, get_args
 
 from fastapi import Depends, Header, Path, Request, Response
 from fastapi.params import Body as BodyParam
@@ -172,8 +172,6 @@ _NO_QUERY = _NoQuery()
 
 def _type_of(annotation: Any, marker: type) -> Any:
     """The type in an annotation, without the marker that tells FastAPI where the value comes from."""
-    if get_origin(annotation) is not Annotated:
-        return annotation
     base, *metadata = get_args(annotation)
     kept = tuple(item for item in metadata if not isinstance(item, marker))
     return Annotated[(base, *kept)] if kept else base

@@ -57,7 +57,7 @@ class Optimizer(Spec):
 
     def slot_names(self) -> tuple[str, ...]:
         """The slots that these options need."""
-        return ()
+        raise NotImplementedError
 
     def initial(self, slot: str) -> float | None:
         """What a slot holds before the first update; None where it does not exist before."""

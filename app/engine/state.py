@@ -135,11 +135,10 @@ def check_initial_numbers(config: Config) -> None:
             if parameter.kind not in given.fills:
                 detail = f"the initialiser {given.type_name()} is for weights; a bias has no fan"
                 raise InvalidInput([FieldError(pointer, detail)])
-        elif isinstance(given, list):
+            continue
+        if isinstance(given, list):
             _check_shape(given, parameter.shape, pointer)
-            finite_array(given, config.dtype, pointer)
-        else:
-            finite_array(given, config.dtype, pointer)
+        finite_array(given, config.dtype, pointer)
     for index, layer in enumerate(config.network.layers):
         if layer.bias == "none" and not isinstance(layer.init.bias, Initializer):
             detail = "got numbers for a bias, and the layer has none"

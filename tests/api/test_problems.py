@@ -86,6 +86,7 @@ CONFIGS = [
     Bad("bias-length", 422, f"{LAYER}/init/bias", body=layer(init={"bias": [1, 2]})),
     Bad("bias-shared-length", 422, f"{LAYER}/init/bias", body=layer(units=2, bias="shared", init={"bias": [1, 2]})),
     Bad("bias-matrix", 422, f"{LAYER}/init/bias/0", body=layer(init={"bias": [[1]]})),
+    Bad("bias-of-none", 422, f"{LAYER}/init/bias", body=layer(bias="none", init={"bias": [1, 2]})),
     Bad("bias-has-no-fan", 422, f"{LAYER}/init/bias", body=layer(init={"bias": "xavier_uniform"})),
     # names and options
     Bad("unknown-activation", 422, f"{LAYER}/activation", body=activation(SECRET)),

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from app.api.snapshots import dumps
+
 from .calls import CLASSES, LAYERS, NPZ, ROWS, create, places, post, problem, read
 
 SOFTMAX = [
@@ -407,3 +409,9 @@ def test_large_arrays_are_written_in_pieces(client: TestClient) -> None:
 def test_npz_before_there_is_a_loss(client: TestClient) -> None:
     url = create(client)
     assert set(npz(client, f"{url}/snapshot")) == {"hidden.weight", "hidden.bias", "output.weight", "output.bias"}
+
+
+def test_large_arrays_are_written_in_pieces_of_the_same_json() -> None:
+    wide, tall, flat = np.random.default_rng(0).random((3, 250_000)), np.ones((300_000, 1)), np.arange(201_000)
+    body = {"a": wide, "b": [{"c": tall, "d": None}], "e": flat, "f": [1, 2]}
+    assert dumps(body, large=True) == dumps(body)

@@ -64,8 +64,13 @@ def test_the_trace_of_a_batch_lies_side_by_side() -> None:
 
 
 def test_only_a_few_layouts_are_kept() -> None:
+    deep = network(*[{"units": 1}] * 500)
+    assert deep.layout(3) is deep.layout(3)
+    for n in range(1, 10):
+        kept = deep.layout(n)
+        assert kept is deep.layout(n)
+    assert len(deep._layouts) <= 2
     net = network({"units": 1})
-    assert net.layout(3) is net.layout(3)
     for n in range(1, 100):
         assert net.layout(n).forward_size == 2 * n
     assert net.layout(3).forward_size == 6

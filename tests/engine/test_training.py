@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.engine import passes, tensors
+from app.engine import passes, tensors, training
 from app.engine.network import Config
 from app.engine.optimizers import AnyOptimizer
 from app.engine.spec import kinds
@@ -459,3 +459,11 @@ def test_a_norm_that_overflows_where_no_gradient_does_stops_nothing(every: int) 
 def test_every_optimizer_is_among_those_that_diverge() -> None:
     tried = {fields["optimizer"]["type"] for fields in DIVERGING.values()}
     assert tried == {kind.type_name() for kind in kinds(AnyOptimizer)}
+
+
+def test_a_disagreement_with_stepping_is_an_error_and_no_endless_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = make()
+    state, data = start(config)
+    monkeypatch.setattr(training, "all_finite", lambda *arrays: False)
+    with pytest.raises(RuntimeError, match="different numbers"):
+        train(config, state, data, epochs=5)

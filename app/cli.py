@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 import uvicorn
+from pydantic import ValidationError
 
 from app import __version__
+from app.settings import Settings
 
 _PATIENCE_SECONDS = 5
 
@@ -43,6 +45,7 @@ def serve(
         raise typer.BadParameter(
             "sessions are in the memory of one process; more would not see them", param_hint="--workers"
         )
+    _check_settings()
     # When it has stopped, uvicorn sends itself again the signal that stopped it, which would end this process by it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with _listen(host, port) as listener:
@@ -56,6 +59,15 @@ def serve(
             server.run(sockets=[listener])
     if not server.started:
         raise typer.Exit(1)
+
+
+def _check_settings() -> None:
+    try:
+        Settings()
+    except ValidationError as error:
+        for detail in error.errors():
+            typer.echo(f"GRADSTEP_{str(detail['loc'][0]).upper()}: {detail['msg']}", err=True)
+        raise typer.Exit(1) from None
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -11,13 +11,13 @@ from app.api.responses import changed_headers, json_response, snapshot_response,
 from app.api.routing import ChangeCall, Parameters, ReadCall, Route, SessionCall, offers
 from app.api.schemas import PredictionSchema, SnapshotSchema, TrainedSchema
 from app.api.snapshots import SnapshotQuery, nonfinite_word, predicted, rounded, snapshot
-from app.sessions.operations import Backward, Forward, History, Operation, Predict, Step, Train
+from app.sessions.operations import Backward, Forward, History, Predict, Step, Train
 
 router = APIRouter(prefix="/v1/sessions/{session_id}", tags=["Advance"], route_class=Route)
 
 
-async def _advance(call: SessionCall, operation: Operation, query: SnapshotQuery) -> Response:
-    view = view_of(call, query, changing=True)
+async def _advance(call: SessionCall, operation: Forward | Backward | Step, query: SnapshotQuery) -> Response:
+    view = view_of(call, query, operation.samples(call.session))
     outcome = await call.sessions.change(call.session.id, operation, call.if_match)
     return await snapshot_response(call, outcome.session, view, changed_headers(outcome.session))
 
@@ -71,7 +71,7 @@ async def train(
     body: Annotated[Train, Body(openapi_examples=examples.TRAIN)] = Train(),  # noqa: B008
 ) -> Response:
     """Repeat forward, backward and step over the session's data. Stops before a number would not be finite."""
-    view = view_of(call, query, changing=True)
+    view = view_of(call, query, None)
     outcome = await call.sessions.change(call.session.id, body, call.if_match)
     session, result = outcome.session, outcome.result
     assert isinstance(result, History)

@@ -34,6 +34,7 @@ class JsonBody:
 
         Raises:
             UnsupportedMediaType, BodyTooLarge, MalformedBody, InvalidInput: in this order.
+            Full: too many large bodies are waiting to be parsed.
         """
         settings, length = sessions.settings, headers.get("content-length")
         text = b""
@@ -48,7 +49,7 @@ class JsonBody:
         if len(text) <= LARGE_BODY:
             return self._parse(text)
         _check_lists(text, settings)
-        return await sessions.reads.run(lambda: self._parse_large(text))
+        return await sessions.parsing.run(lambda: self._parse_large(text))
 
     def _parse_large(self, text: bytes) -> Any:
         with _collector_at_rest():
@@ -97,7 +98,8 @@ async def _read(receive: Receive, settings: Settings) -> bytes:
 
 def _too_large(settings: Settings) -> BodyTooLarge:
     limit = settings.max_body
-    return BodyTooLarge(f"takes a body of at most {limit:,} bytes (GRADSTEP_MAX_BODY)", limit=limit)
+    detail = f"takes a body of at most {limit:,} bytes (GRADSTEP_MAX_BODY)"
+    return BodyTooLarge(detail, limit=limit, setting="GRADSTEP_MAX_BODY")
 
 
 def _check_lists(text: bytes, settings: Settings) -> None:
@@ -105,7 +107,7 @@ def _check_lists(text: bytes, settings: Settings) -> None:
     count, limit = text.count(b"[") + text.count(b"{"), settings.max_lists
     if count > limit:
         detail = f"takes a body of at most {limit:,} lists and objects (GRADSTEP_MAX_LISTS)"
-        raise BodyTooLarge(detail, limit=limit, estimate=count)
+        raise BodyTooLarge(detail, limit=limit, estimate=count, setting="GRADSTEP_MAX_LISTS")
 
 
 @contextmanager

@@ -80,7 +80,13 @@ _EXAMPLES: dict[type[GradstepError], tuple[GradstepError, str]] = {
         (WrongPhase("there are no gradients to step from", "backward"), f"{_SESSION}/step"),
         (Busy("work on this session is under way"), f"{_SESSION}/step"),
         (RevisionMismatch("the session has moved on: it is at revision 8"), f"{_SESSION}/step"),
-        (BodyTooLarge("takes a body of at most 8,388,608 bytes (GRADSTEP_MAX_BODY)", limit=8388608), "/v1/sessions"),
+        (
+            BodyTooLarge(
+                "takes a body of at most 8,388,608 bytes (GRADSTEP_MAX_BODY)",
+                limit=8_388_608, setting="GRADSTEP_MAX_BODY",
+            ),
+            "/v1/sessions",
+        ),
         (UnsupportedMediaType("takes application/json"), "/v1/sessions"),
         (
             InvalidInput([FieldError("/network/layers/0/units", "got 0; should be greater than or equal to 1")]),

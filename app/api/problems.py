@@ -60,7 +60,7 @@ class UnsupportedMediaType(GradstepError):
 
 
 class BodyTooLarge(GradstepError):
-    """A body of more bytes than this server takes."""
+    """A body of more bytes, or with more lists and objects in it, than this server takes."""
 
     slug = "body-too-large"
     title = "Body too large"

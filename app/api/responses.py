@@ -49,9 +49,9 @@ async def _finish(call: Call, content: bytes, status: int, headers: dict[str, st
     return Response(content, status, headers, media_type=negotiation.JSON)
 
 
-def view_of(call: SessionCall, query: SnapshotQuery, *, changing: bool = False) -> View:
-    """What a query asks to see of the session, as it is or as it will be after a change."""
-    return query.view(call.session, call.sessions.settings.max_numbers, changing=changing)
+def view_of(call: SessionCall, query: SnapshotQuery, n: int | None) -> View:
+    """What a query asks to see of a session whose trace will have n samples (None: none, or not known yet)."""
+    return query.view(call.session, call.sessions.settings.max_numbers, n)
 
 
 async def snapshot_response(

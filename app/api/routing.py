@@ -4,10 +4,11 @@ FastAPI reads and validates a body before anything else is looked at, and spends
 for an unknown session before it looks at the body. So each route here binds its own arguments, from the same signature
 that FastAPI makes the OpenAPI document of:
 
-    unknown path 404 · method 405 · [key 401 · rate 429] · session 404, 410 · Accept 406 · Content-Type 415 ·
-    size 413 · syntax 400 · content 422 · [replay] · If-Match 412 · phase 409 · room 503 · act
+    unknown path 404 · method 405 · session 404, 410 · Accept 406 · Content-Type 415 · size 413 · syntax 400 ·
+    body, then query, then headers 422 · If-Match 412 · busy, then wrong phase 409 · room 503 · act
 
-The routers do the first two, this module those up to content, and `Sessions` the rest.
+(Keys and rates belong between the method and the session, the replay of an answer before If-Match.) The routers do the
+first two, this module those up to 422, and `Sessions` the rest.
 """
 
 from collections.abc import Callable, Coroutine, Sequence
@@ -132,9 +133,10 @@ def _headers(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
     """The headers by their lower-case names; the values of one that is repeated joined, as RFC 9110 has it."""
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw}
     if len(headers) < len(raw):
-        for wanted in headers:
-            values = [value.decode("latin-1") for name, value in raw if name.decode("latin-1") == wanted]
-            headers[wanted] = ", ".join(values)
+        values: dict[str, list[str]] = {}
+        for name, value in raw:
+            values.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
+        headers = {name: ", ".join(parts) for name, parts in values.items()}
     return headers
 
 

@@ -24,7 +24,7 @@ from app.engine.network import Config
 from app.errors import FieldError, InvalidInput, RevisionGone
 from app.exports.document import Document, export, restore, rows_in_use
 from app.sessions.operations import Change, NewData
-from app.sessions.session import Session, full_config, rows_to_json
+from app.sessions.session import Session, rows_to_json
 
 router = APIRouter(prefix="/v1/sessions", route_class=Route)
 
@@ -64,9 +64,7 @@ class ListQuery(Parameters):
 class ReadQuery(SnapshotQuery):
     """What a snapshot shows, and as of when."""
 
-    revision: Annotated[
-        int | None, Field(ge=0, description="The revision to show; only the last one is kept so far.")
-    ] = None
+    revision: Annotated[int | None, Field(ge=0, description="The revision to show; only the last one is kept.")] = None
 
 
 def describe(session: Session, *, config: bool = True) -> dict[str, Any]:
@@ -92,7 +90,7 @@ def describe(session: Session, *, config: bool = True) -> dict[str, Any]:
         "run": None,
     }
     if config:
-        body["config"] = full_config(session)
+        body["config"] = session.full_config
     return body
 
 
@@ -140,7 +138,7 @@ async def create(
         }
         count = config.network.parameter_count
         return await json_response(
-            call, lambda: {"config": config.model_dump(mode="json"), "parameter_count": count, "estimate": estimate},
+            call, lambda: {"config": draft.full_config, "parameter_count": count, "estimate": estimate},
             numbers=count + (draft.data.nbytes // 8 if draft.data else 0),
         )  # fmt: skip
     session = await sessions.create(draft, state)
@@ -234,7 +232,7 @@ async def replace_data(call: ChangeCall, body: Annotated[Inline, Body(openapi_ex
 @offers(negotiation.JSON, negotiation.NPZ)
 async def read_snapshot(call: ReadCall, query: Annotated[ReadQuery, Query()]) -> Response:
     """Every activation, gradient and weight, exactly. `Accept: application/x-npz` gives the arrays by name."""
-    view, revision = view_of(call, query), call.session.revision
+    view, revision = view_of(call, query, call.session.trace_count or None), call.session.revision
     if query.revision is not None and query.revision > call.session.latest_revision:
         detail = f"the session has no such revision yet; its latest is {call.session.latest_revision}"
         raise InvalidInput([FieldError("?revision", detail)])

@@ -1,4 +1,4 @@
-"""A state as JSON: the one place where its numbers are written out."""
+"""Snapshots: what a query asks to see, and what JSON needs of it: samples, rounding, bounds, what is not finite."""
 
 from collections.abc import Iterator, Sequence
 from math import isfinite
@@ -43,20 +43,21 @@ class SnapshotQuery(Parameters):
     samples: Annotated[
         str | None,
         Field(
-            pattern=r"^\d{1,9}(:\d{1,9})?$", description="The samples to show: one, `3`, or `0:64` for the first 64."
+            pattern=r"^[0-9]{1,9}(:[0-9]{1,9})?$",
+            description="The samples to show: one, `3`, or `0:64` for the first 64.",
         ),
     ] = None
     decimals: Annotated[
         int | None, Field(ge=0, le=17, description="Round numbers to so many decimals, for reading.")
     ] = None
 
-    def view(self, session: Session, limit: int, *, changing: bool = False) -> "View":
-        """This query as it applies to a session; raises InvalidInput for layers or samples that it does not have.
+    def view(self, session: Session, limit: int, n: int | None) -> View:
+        """This query as it applies to a session whose trace will have n samples (None: none, or not known yet).
 
-        A session that is `changing` will have other samples, so that only those that it does have then are shown.
+        Raises:
+            InvalidInput: there are no such layers or samples.
         """
-        inputs = None if changing else session.state.inputs
-        return View(self._parts(), self._layers(session), self._samples(inputs), self.decimals, limit)
+        return View(self._parts(), self._layers(session), self._samples(n), self.decimals, limit)
 
     def _parts(self) -> frozenset[str]:
         if self.include is None:
@@ -73,13 +74,13 @@ class SnapshotQuery(Parameters):
             return None
         return sorted({layer_index(session.config, name.strip(), "?layers") for name in self.layers.split(",")})
 
-    def _samples(self, inputs: Array | None) -> slice | None:
+    def _samples(self, n: int | None) -> slice | None:
         if self.samples is None:
             return None
         first, _, stop = self.samples.partition(":")
         chosen = slice(int(first), int(stop) if stop else int(first) + 1)
-        if chosen.start >= chosen.stop or (inputs is not None and chosen.stop > len(inputs)):
-            there = "" if inputs is None else f"; there are {len(inputs)} samples"
+        if chosen.start >= chosen.stop or (n is not None and chosen.stop > n):
+            there = "" if n is None else f"; there are {n} samples"
             raise InvalidInput([FieldError("?samples", f"takes a range such as 0:64{there}")])
         return chosen
 
@@ -108,7 +109,7 @@ def snapshot(session: Session, view: View) -> dict[str, Any]:
 
 
 def arrays(session: Session, view: View) -> dict[str, Any]:
-    """The numbers of a snapshot by their names, none left out for its size."""
+    """The numbers of a snapshot by their names, none left out for its size but jacobians beyond their bound."""
     body = write(session, view)
     _take_samples(body, view)
     _add_jacobians(session, view, body)

@@ -36,7 +36,8 @@ BLOCK = 16_384  # entries that stay in a core's cache while a rule goes over the
 class Update:
     """The optimizer's rule for chosen parameters, in place on packed vectors.
 
-    Neighbouring parameters are one piece of the vector, unless the rule counts updates and theirs differ.
+    Neighbouring parameters are one piece of the vector, unless the rule counts updates and theirs differ; a large piece
+    goes block by block.
     """
 
     def __init__(
@@ -57,15 +58,22 @@ class Update:
         self.rate_array: Array
         counts = updates if len(slots) and len(set(updates)) > 1 else None
         all_alike = counts is None and chosen == network.trainable_indices
+        runs = network.trainable_runs if all_alike else network.runs(chosen, counts)
+        blocks = [
+            (first, slice(start, min(start + BLOCK, run.stop)))
+            for first, run in runs
+            for start in range(run.start, run.stop, BLOCK)
+        ]
+        scratch = np.empty(max((block.stop - block.start for _, block in blocks), default=0), config.dtype)
         self.pieces = [
             (
-                parameters[run],
-                gradients[run],
-                slots[:, run],
-                np.empty(run.stop - run.start, config.dtype),
+                parameters[block],
+                gradients[block],
+                slots[:, block],
+                scratch[: block.stop - block.start],
                 updates[first],
             )
-            for first, run in (network.trainable_runs if all_alike else network.runs(chosen, counts))
+            for first, block in blocks
         ]
         self.rounds = 0
 

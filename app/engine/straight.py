@@ -3,7 +3,7 @@
 For a network of a few numbers, numpy spends its time on being called. Here each layer's pass is a function of plain
 assignments on floats, several times as fast, that reads and writes the same packed vectors. Whether it is used depends
 on the network, the loss and the batch alone, so that stepping and training have the same bits. Where Python raises what
-numpy would call infinity or NaN, that layer's forward pass, or the loss, is done by numpy.
+numpy would call infinity or NaN, that layer's pass, or the loss, is done by numpy.
 """
 
 import math
@@ -101,7 +101,11 @@ class StraightWork(Work):
 
     def backward(self, first: int, stop: int) -> None:
         for index in range(stop - 1, first - 1, -1):
-            self.code.backward[index](self.P, self.X, self.T, self.F, self.B, self.G, self.scale)
+            try:
+                self.code.backward[index](self.P, self.X, self.T, self.F, self.B, self.G, self.scale)
+            except _TOO_LARGE:
+                with super().quiet():
+                    super().backward(index, index + 1)
 
 
 @lru_cache(maxsize=128)

@@ -333,9 +333,11 @@ def _nonfinite(config: Config, backward: State, after: State) -> tuple[str, floa
     if isfinite(backward.loss) and isfinite(norm) and all(map(all_finite, (after.parameters, after.slots))):
         return None
     network = config.network
+    frozen = {f"{p.name}.gradient" for p in network.parameters if not p.trainable}
+    passed = (named for named in tensors.tensors(config, backward) if named[0] not in frozen)
     next_values = ((f"{p.name}.next", p.view(after.parameters)) for p in network.parameters)
     next_slots = (named for named in tensors.tensors(config, after) if ".state." in named[0])
-    return first_nonfinite(chain(tensors.tensors(config, backward), next_values, next_slots))
+    return first_nonfinite(chain(passed, next_values, next_slots))
 
 
 def _stopped(

@@ -19,7 +19,7 @@ from app.engine.network import Config
 from app.engine.spec import Model, read_only
 from app.engine.state import Phase, State, fresh_slots
 from app.errors import FieldError, InvalidInput
-from app.sessions.session import Session, full_config
+from app.sessions.session import Session
 
 MAX_TENSORS = 20_000
 
@@ -82,7 +82,7 @@ def export(session: Session) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "version": VERSION,
-        "config": full_config(session),
+        "config": session.full_config,
         "counters": {
             "steps": state.steps,
             "epochs": state.epochs,
@@ -157,13 +157,15 @@ def _check_counters(document: Document, data: Data | None) -> None:
     network = config.network
     count, rows = len(network.layers), len(data.train) if data else 0
     with_gradients = {p.name for p in network.parameters if p.trainable and p.layer >= count - counters.backwarded}
+    with_all_stepped = set(counters.stepped) == set(network.trainable)
     rules = {
         "updates": len(counters.updates) == len(network.parameters),
         "forwarded": counters.forwarded in ((0, count) if phase == "ready" else range(1, count + 1)),
         "backwarded": counters.backwarded <= (count if counters.forwarded == count else 0)
         and (counters.backwarded > 0 or phase != "backward")
         and (counters.backwarded == 0 or phase != "forward"),
-        "stepped": not counters.stepped or (phase == "backward" and set(counters.stepped) < with_gradients),
+        "stepped": not counters.stepped
+        or (phase == "backward" and set(counters.stepped) <= with_gradients and not with_all_stepped),
         "own_rows": not counters.own_rows or (data is not None and counters.forwarded > 0),
         "epoch_position": counters.epoch_position < max(rows, 1),
     }

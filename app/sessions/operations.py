@@ -103,6 +103,14 @@ class Forward(Model):
             session, settings, cost.forward_work(config, n), n, lambda: passes.forward(config, state, until)
         )
 
+    def samples(self, session: Session) -> int | None:
+        """How many samples the trace will have; None where the call is going to be refused."""
+        if self.inputs is not None:
+            return len(self.inputs)
+        if passes.forward_under_way(session.config, session.state) and self.targets is None:
+            return session.trace_count
+        return None if session.data is None else len(session.data.train)
+
     def _rows(self, session: Session, settings: Settings) -> tuple[Array, Targets | None]:
         inputs = _inputs(session, settings, self.inputs)
         if self.targets is not None:
@@ -120,6 +128,10 @@ class Backward(Model):
     until: LayerName | None = None
     using: Using = "forward"
 
+    def samples(self, session: Session) -> int | None:
+        """How many samples the trace has."""
+        return session.trace_count or None
+
     def prepare(self, session: Session, settings: Settings) -> Job:
         config, state = session.config, session.state
         passes.check_backward(config, state, self.until)
@@ -135,6 +147,10 @@ class Step(Model):
     """Let the optimizer update the named parameters (default: all trainable ones not yet stepped)."""
 
     parameters: Annotated[list[str], Field(min_length=1, max_length=2000)] | None = None
+
+    def samples(self, session: Session) -> int | None:
+        """How many samples the trace has."""
+        return session.trace_count or None
 
     def prepare(self, session: Session, settings: Settings) -> Job:
         config, state = session.config, session.state

@@ -13,7 +13,7 @@ from app.errors import Busy, RevisionMismatch, WrongPhase
 from app.sessions import limits
 from app.sessions.lane import Lane
 from app.sessions.operations import Job, Operation, Outcome, row_count
-from app.sessions.session import Session, config_to_json
+from app.sessions.session import Session, config_to_json, full_config
 from app.sessions.store import Conflict, SessionStore
 from app.settings import Settings
 
@@ -26,6 +26,11 @@ class Draft(NamedTuple):
     config: Config
     data: Data | None
     nbytes: int
+
+    @property
+    def full_config(self) -> dict[str, Any]:
+        """The completed config as JSON data, as the session would answer it."""
+        return full_config(self.config.name, *config_to_json(self.config), self.data)
 
 
 class Changed(NamedTuple):
@@ -41,6 +46,7 @@ class Sessions:
     def __init__(self, store: SessionStore, settings: Settings, clock: Callable[[], float]) -> None:
         self.store = store
         self.lane = Lane(settings.lane_workers, settings.lane_queue)
+        self.parsing = Lane(1, settings.lane_queue)
         self.reads = Lane(1, sys.maxsize)  # refuses nothing: a change that was made must be answered
         self.settings = settings
         self.clock = clock
@@ -130,6 +136,7 @@ class Sessions:
     def close(self) -> None:
         """End what can end early, and wait for the rest."""
         self.lane.close()
+        self.parsing.close()
         self.reads.close()
 
     def is_busy(self, session_id: str) -> bool:

@@ -42,6 +42,11 @@ class Session(NamedTuple):
         return live_config(self.config_json)
 
     @property
+    def full_config(self) -> dict[str, Any]:
+        """The completed config as JSON data."""
+        return full_config(self.name, self.config_json, self.init_json, self.data)
+
+    @property
     def nbytes(self) -> int:
         """About how much memory the session holds."""
         rows = self.data.nbytes if self.data else 0
@@ -75,18 +80,14 @@ def to_json(values: Any) -> bytes:
     return bytes(memoryview(orjson.dumps(values)))
 
 
-def full_config(session: Session) -> dict[str, Any]:
+def full_config(name: str | None, config_json: bytes, init_json: bytes, data: Data | None) -> dict[str, Any]:
     """The completed config as JSON data, its rows as arrays: posted again, it makes an equal session."""
-    config: dict[str, Any] = {"name": session.name, **orjson.loads(session.config_json), "data": None}
-    for layer, init in zip(config["network"]["layers"], orjson.loads(session.init_json), strict=True):
+    config: dict[str, Any] = {"name": name, **orjson.loads(config_json), "data": None}
+    for layer, init in zip(config["network"]["layers"], orjson.loads(init_json), strict=True):
         layer["init"] = init
-    if session.data is not None:
-        test = session.data.test
-        config["data"] = {
-            "type": "inline",
-            **rows_to_json(session.data.train),
-            "test": rows_to_json(test) if test else None,
-        }
+    if data is not None:
+        test = rows_to_json(data.test) if data.test else None
+        config["data"] = {"type": "inline", **rows_to_json(data.train), "test": test}
     return config
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from app.engine.data import build_data
 from app.engine.network import Config
-from app.sessions.session import config_to_json, full_config
+from app.sessions.session import config_to_json
 
 from .making import make_config, make_session
 
@@ -22,7 +22,7 @@ def test_a_config_comes_back_from_its_json(fields: dict[str, Any]) -> None:
     assert session.config.optimizer == config.optimizer
     assert session.config.loss == config.loss
     assert session.config.network.sizes == config.network.sizes
-    full = full_config(session)
+    full = session.full_config
     assert full["data"] is None
     assert Config.model_validate(full) == config.model_copy(update={"data": None})
 
@@ -31,7 +31,7 @@ def test_the_rows_of_a_config_are_the_session_s() -> None:
     config = make_config()
     assert config.data is not None
     session = make_session("a", config=config)._replace(data=build_data(config, config.data))
-    assert full_config(session)["data"]["inputs"].tolist() == [[0.05, 0.1]]
+    assert session.full_config["data"]["inputs"].tolist() == [[0.05, 0.1]]
     assert session.nbytes == make_session("a").nbytes + 3 * 8
 
 

@@ -51,6 +51,16 @@ def gradstep(*arguments: str) -> Any:
     return CliRunner().invoke(app, arguments)
 
 
+def test_a_setting_that_is_wrong(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADSTEP_MAX_BODY", "abc")
+    monkeypatch.setenv("GRADSTEP_SESSION_TTL", "0")
+    result = gradstep("--port", "0")
+    assert result.exit_code == 1
+    assert served.config is None
+    said = result.stderr.splitlines()
+    assert [line.partition(":")[0] for line in said] == ["GRADSTEP_MAX_BODY", "GRADSTEP_SESSION_TTL"]
+
+
 @pytest.fixture
 def port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:

@@ -42,3 +42,8 @@ def test_a_header_that_is_repeated(client: TestClient) -> None:
 
 def test_separators_alone_are_no_query(client: TestClient) -> None:
     assert client.get(f"{create(client)}?&").status_code == 200
+
+
+def test_many_headers_one_of_them_twice(client: TestClient) -> None:
+    many = [(f"X-{number}", "1") for number in range(20_000)]
+    assert client.get(create(client), headers=[*many, ("X-1", "2")]).status_code == 200

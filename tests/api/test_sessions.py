@@ -364,3 +364,11 @@ def test_4_mb_of_wrong_tensors_are_refused_soon(client: TestClient) -> None:
     wrong = {**document, "tensors": {f"t{i}": {} for i in range(20_000)}}
     assert places(problem(client.post("/v1/sessions", json=wrong), 422))[0] == "/tensors/t0/dtype"
     assert places(problem(client.post("/v1/sessions", json={**document, "tensors": []}), 422)) == ["/tensors"]
+
+
+def test_a_dry_run_says_what_would_be_made(client: TestClient) -> None:
+    body = config(dtype="float32", data={**ROWS, "test_fraction": 0.3}, seed=3)
+    planned = post(client, "/v1/sessions?dry_run=true", body)["config"]
+    made = post(client, "/v1/sessions", body)["config"]
+    assert planned == made
+    assert len(planned["data"]["test"]["inputs"]) == 2

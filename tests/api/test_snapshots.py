@@ -162,6 +162,27 @@ def test_samples_of_a_change_are_those_after_it(client: TestClient) -> None:
     assert len(post(client, f"{url}/train?samples=0:3", {"batch_size": 2})["snapshot"]["inputs"]) == 1
 
 
+@pytest.mark.parametrize("operation", ["forward", "backward", "step"])
+def test_samples_that_a_change_will_not_have(client: TestClient, operation: str) -> None:
+    url = at_backward(client)
+    before = read(client, url)["revision"]
+    assert places(problem(client.post(f"{url}/{operation}?samples=50:60"), 422)) == ["?samples"]
+    assert read(client, url)["revision"] == before
+
+
+def test_samples_of_more_rows_than_will_be_given(client: TestClient) -> None:
+    url = create(client)
+    answer = client.post(f"{url}/forward?samples=1", json={"inputs": [[1, 2]]})
+    assert places(problem(answer, 422)) == ["?samples"]
+    post(client, f"{url}/forward?samples=2:7", {"until": "hidden"})
+    assert places(problem(client.post(f"{url}/forward?samples=7"), 422)) == ["?samples"]
+
+
+@pytest.mark.parametrize("samples", ["\U0001e4f0", "\U00011f50", "٣", "-1", "1:", "a"])
+def test_samples_that_are_no_range(client: TestClient, samples: str) -> None:
+    assert places(problem(client.get(f"{create(client)}/snapshot", params={"samples": samples}), 422)) == ["?samples"]
+
+
 def test_decimals(client: TestClient) -> None:
     url = at_backward(client)
     exact, rounded = (named(read(client, f"{url}/snapshot{query}")) for query in ("", "?decimals=3"))

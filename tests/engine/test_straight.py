@@ -109,3 +109,12 @@ def test_batches_of_different_sizes_in_one_training(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(straight, "MOST", 0)
     theirs = train(config, *start(config), epochs=10, batch_size=5)
     assert_close(ours.state.parameters, theirs.state.parameters, rtol=1e-12)
+
+
+def test_a_trace_that_no_pass_could_leave_goes_back_by_numpy() -> None:
+    config = make(layers=[{"units": 1, "activation": "tanh"}], data={"inputs": [[0.5]], "targets": [[0.0]]}, inputs=1)
+    state, data = start(config)
+    assert straight.code_for(config, 1) is not None
+    forward = passes.forward(config, passes.begin(state, data.train.inputs, data.train.targets, own_rows=True))
+    odd = forward._replace(forward=np.array([0.5, 1e200]))
+    assert there(passes.backward(config, odd).backward)[2] == -math.inf

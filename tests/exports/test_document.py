@@ -83,6 +83,7 @@ def restored(value: dict[str, Any]) -> Any:
         [Forward(inputs=[[5.0, 6.0]])],
         [OTHER_ROWS],
         [Forward(), Backward(until="output")],
+        [Forward(), Backward(until="output"), Step(parameters=["output.weight", "output.bias"])],
         PART,
         [*PART, Backward(using="current")],
         [Forward(), Backward(), Step()],

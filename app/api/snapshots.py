@@ -57,6 +57,8 @@ class SnapshotQuery(Parameters):
         Raises:
             InvalidInput: there are no such layers or samples.
         """
+        if not self.model_fields_set:
+            return View(limit=limit)
         return View(self._parts(), self._layers(session), self._samples(n), self.decimals, limit)
 
     def _parts(self) -> frozenset[str]:

@@ -69,15 +69,17 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """The rows to train on and those to test on; `nbytes` is the memory of all of them."""
+    """The rows to train on and those to test on; `count` is how many they are together, `nbytes` their memory."""
 
     train: Rows
     test: Rows | None = None
+    count: int = field(init=False)
     nbytes: int = field(init=False)
 
     def __post_init__(self) -> None:
-        arrays = [array for rows in (self.train, self.test) if rows for array in (rows.inputs, rows.targets)]
-        object.__setattr__(self, "nbytes", sum(array.nbytes for array in arrays))
+        parts = [self.train, *([self.test] if self.test else [])]
+        object.__setattr__(self, "count", sum(map(len, parts)))
+        object.__setattr__(self, "nbytes", sum(rows.inputs.nbytes + rows.targets.nbytes for rows in parts))
 
 
 def build_data(config: "Config", spec: Inline, pointer: str = "/data") -> Data:

@@ -60,7 +60,7 @@ class Session(NamedTuple):
     @property
     def row_count(self) -> int:
         """The rows that it trains and tests on."""
-        return 0 if self.data is None else len(self.data.train) + len(self.data.test or ())
+        return 0 if self.data is None else self.data.count
 
     @property
     def trace_count(self) -> int:

@@ -296,7 +296,7 @@ def test_nothing_is_half_done(operation: Stub, work: int) -> None:
         session = await create(sessions)
         before = held(sessions)
         operation.work = work
-        with pytest.raises((GradstepError, RuntimeError, ValueError)):
+        with pytest.raises((GradstepError, RuntimeError, TypeError, ValueError)):
             await sessions.change(session.id, operation)
         assert await sessions.load(session.id) is session
         assert held(sessions) == before

@@ -12,10 +12,10 @@ from app.api.routing import AnyCall, Route
 from app.api.schemas import CatalogSchema
 from app.engine.activations import AnyActivation
 from app.engine.data import Inline
-from app.engine.expressions import written
 from app.engine.initializers import AnyInitializer
 from app.engine.layers import AnyLayer
 from app.engine.losses import AnyLoss, Loss
+from app.engine.notation import written
 from app.engine.optimizers import AnyOptimizer
 from app.engine.presets import PRESETS
 from app.engine.schedules import AnySchedule

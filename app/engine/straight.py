@@ -12,9 +12,9 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from app.engine.expressions import to_python
 from app.engine.losses import Targets
 from app.engine.network import Config
+from app.engine.notation import to_python
 from app.engine.spec import Array
 from app.engine.work import Work
 

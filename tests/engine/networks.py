@@ -10,8 +10,9 @@ import numpy as np
 from app.engine import data as engine_data
 from app.engine import passes, random, training
 from app.engine.data import Data, Rows
-from app.engine.expressions import Equation, to_python
+from app.engine.expressions import Equation
 from app.engine.network import Config
+from app.engine.notation import to_python
 from app.engine.state import State, check_initial_numbers, initial_state
 from app.engine.training import Entry, Plan, Stopped
 

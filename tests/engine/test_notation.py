@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.engine import expressions
+from app.engine import notation
 from app.engine.expressions import (
     Add,
     Call,
@@ -35,16 +35,11 @@ from app.engine.expressions import (
     log1p,
     max_,
     min_,
-    plain_name,
     sign,
     sqrt,
     tanh,
-    to_latex,
-    to_mathml,
-    to_python,
-    to_text,
-    written,
 )
+from app.engine.notation import plain_name, to_latex, to_mathml, to_python, to_text, written
 
 MATHML = "{http://www.w3.org/1998/Math/MathML}"
 NAMES = {name: getattr(math, name) for name in ("exp", "log", "log1p", "expm1", "tanh", "sqrt", "erf", "cos")}
@@ -277,7 +272,7 @@ def test_only_formulas_are_written() -> None:
 
 
 def test_docstring() -> None:
-    assert doctest.testmod(expressions).failed == 0
+    assert doctest.testmod(notation).failed == 0
 
 
 VALUES = {"z": -1.5, "alpha": 0.1, "z_2_1": 0.25, "dL_dz": 3.0, "x_1": -2.0, "x_2": 0.5, "x_3": math.inf}

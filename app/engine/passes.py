@@ -210,7 +210,8 @@ def backward(config: Config, state: State, until: str | None = None, using: Usin
     work = work_for(config, parameters, state.inputs, state.targets, state.forward, vector, gradients)
     with work.quiet():
         work.backward(layers.start, layers.stop)
-    return state._replace(phase="backward", backward=read_only(vector), gradients=read_only(gradients),
+    return state._replace(
+        phase="backward", backward=read_only(vector), gradients=read_only(gradients),
         backwarded=count - layers.start, stepped=frozenset() if anew else state.stepped,
     )  # fmt: skip
 

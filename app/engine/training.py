@@ -210,7 +210,8 @@ class _Training:
         """One step by the pure passes, which brings `state` to where the training is; false where it is not finite."""
         state = self.state
         if self.steps > state.steps:
-            state = state._replace(parameters=read_only(self.parameters.copy()), slots=read_only(self.slots.copy()),
+            state = state._replace(
+                parameters=read_only(self.parameters.copy()), slots=read_only(self.slots.copy()),
                 updates=self.update.counts(), steps=self.steps, epochs=self.epochs, epoch_position=self.position,
             )  # fmt: skip
         backward, after = self._pass(state)

@@ -19,6 +19,20 @@ NUMBER_WORK = 40  # to write a number as JSON, in the units of `app.engine.cost`
 NUMPY_WORK = 10  # to copy one into an npz
 
 
+class Answer(Response):
+    """Bytes, with headers that are taken as they are; Starlette's own would look at each of them again."""
+
+    def __init__(self, content: bytes, status: int, media_type: str, headers: dict[str, str]) -> None:
+        self.status_code, self.body, self.background = status, content, None
+        self.raw_headers = [
+            (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()
+        ]
+        self.raw_headers += [
+            (b"content-length", str(len(content)).encode()),
+            (b"content-type", media_type.encode("latin-1")),
+        ]
+
+
 async def json_response(
     call: Call,
     body: Callable[[], Any],
@@ -46,7 +60,7 @@ async def _finish(call: Call, content: bytes, status: int, headers: dict[str, st
             tag = tag and f"{tag}-gzip"
     if tag:
         headers["ETag"] = f'"{tag}"'
-    return Response(content, status, headers, media_type=negotiation.JSON)
+    return Answer(content, status, negotiation.JSON, headers)
 
 
 def view_of(call: SessionCall, query: SnapshotQuery, n: int | None) -> View:
@@ -64,7 +78,7 @@ async def snapshot_response(
     if call.accept == negotiation.NPZ:
         content = await call.sessions.read(size * NUMPY_WORK, lambda: to_npz(arrays(session, view)))
         headers["ETag"] = f'"{tag}-npz"'
-        return Response(content, 200, headers, media_type=negotiation.NPZ)
+        return Answer(content, 200, negotiation.NPZ, headers)
     size = min(size, view.limit)
     content = await call.sessions.read(size * NUMBER_WORK, lambda: dumps(snapshot(session, view), large=size > PIECE))
     return await _finish(call, content, 200, headers, tag)

@@ -150,8 +150,12 @@ def forward(config: Config, state: State, until: str | None = None) -> State:
         InvalidInput: no layer is called `until`.
         WrongPhase: it is already passed, or no pass is under way.
     """
+    return forward_to(config, state, check_forward(config, state, until))
+
+
+def forward_to(config: Config, state: State, stop: int) -> State:
+    """What `forward` does, as far as `check_forward` has found that it will come."""
     network = config.network
-    stop = check_forward(config, state, until)
     assert state.inputs is not None
     if state.forward is None:
         vector = np.zeros(network.layout(len(state.inputs)).forward_size, config.dtype)
@@ -195,9 +199,13 @@ def backward(config: Config, state: State, until: str | None = None, using: Usin
         InvalidInput: no layer is called `until`.
         WrongPhase: the last forward pass is not complete, had no targets, or `until` is already passed.
     """
+    return backward_over(config, state, check_backward(config, state, until), using)
+
+
+def backward_over(config: Config, state: State, layers: range, using: Using) -> State:
+    """What `backward` does, over the layers that `check_backward` has found."""
     network = config.network
     count = len(network.layers)
-    layers = check_backward(config, state, until)
     assert state.inputs is not None
     assert state.forward is not None
     anew = layers.stop == count
@@ -226,30 +234,29 @@ def update(config: Config, state: State, names: Sequence[str] | None = None) -> 
         InvalidInput: no parameter has this name, or one is named twice.
         WrongPhase: there is no gradient yet, the parameter is frozen, or it was already updated from this gradient.
     """
+    return update_these(config, state, check_update(config, state, names))
+
+
+def update_these(config: Config, state: State, chosen: tuple[int, ...]) -> State:
+    """What `update` does, to the parameters that `check_update` has found."""
     network = config.network
-    chosen = to_update(config, state, names)
     assert state.gradients is not None
     parameters, slots = state.parameters.copy(), state.slots.copy()
     apply = Update(config, parameters, slots, state.gradients, state.updates, chosen)
     with np.errstate(all="ignore"):
         norm = Norm(config, state.gradients)() if config.optimizer.clip else 0.0
         apply(config.optimizer.rate(state.steps), norm)
-    stepped = state.stepped.union(network.parameters[index].name for index in chosen)
-    changed = state._replace(
-        parameters=read_only(parameters), slots=read_only(slots), updates=apply.counts(), stepped=stepped
-    )
-    return changed if len(stepped) < len(network.trainable) else _whole_step(changed)
-
-
-def _whole_step(state: State) -> State:
+    changed = state._replace(parameters=read_only(parameters), slots=read_only(slots), updates=apply.counts())
+    if len(state.stepped) + len(chosen) < len(network.trainable):
+        return changed._replace(stepped=state.stepped.union(network.parameters[index].name for index in chosen))
     epochs, position = (state.epochs + 1, 0) if state.own_rows else (state.epochs, state.epoch_position)
-    return state._replace(
+    return changed._replace(
         phase="ready", stepped=frozenset(), steps=state.steps + 1, epochs=epochs, epoch_position=position
     )
 
 
-def to_update(config: Config, state: State, names: Sequence[str] | None = None) -> tuple[int, ...]:
-    """The indices of the parameters that `update` would change; raises what it raises."""
+def check_update(config: Config, state: State, names: Sequence[str] | None = None) -> tuple[int, ...]:
+    """The positions of the parameters that `update` will change. Raises what it raises."""
     network = config.network
     if names is not None:
         _check_names(config, names)

@@ -96,11 +96,11 @@ class Forward(Model):
             inputs, targets = self._rows(session, settings)
             own_rows = session.data is not None and inputs is session.data.train.inputs and self.targets is None
             state = passes.begin(state, inputs, targets, own_rows=own_rows)
-        passes.check_forward(config, state, until)
+        stop = passes.check_forward(config, state, until)
         assert state.inputs is not None
         n = len(state.inputs)
         return _advance(
-            session, settings, cost.forward_work(config, n), n, lambda: passes.forward(config, state, until)
+            session, settings, cost.forward_work(config, n), n, lambda: passes.forward_to(config, state, stop)
         )
 
     def samples(self, session: Session) -> int | None:
@@ -134,12 +134,12 @@ class Backward(Model):
 
     def prepare(self, session: Session, settings: Settings) -> Job:
         config, state = session.config, session.state
-        passes.check_backward(config, state, self.until)
+        layers = passes.check_backward(config, state, self.until)
         assert state.inputs is not None
         n = len(state.inputs)
         return _advance(
             session, settings, cost.backward_work(config, n), n,
-            lambda: passes.backward(config, state, self.until, self.using),
+            lambda: passes.backward_over(config, state, layers, self.using),
         )  # fmt: skip
 
 
@@ -154,11 +154,11 @@ class Step(Model):
 
     def prepare(self, session: Session, settings: Settings) -> Job:
         config, state = session.config, session.state
-        passes.to_update(config, state, self.parameters)
+        chosen = passes.check_update(config, state, self.parameters)
         assert state.inputs is not None
         return _advance(
             session, settings, cost.update_work(config), len(state.inputs),
-            lambda: passes.update(config, state, self.parameters),
+            lambda: passes.update_these(config, state, chosen),
         )  # fmt: skip
 
 

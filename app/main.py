@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.telemetry import TelemetryConfig
 from pydantic import TypeAdapter
+from starlette.types import Receive, Scope, Send
 
 from app import __version__
 from app.api import about, advance, catalog, problems, sessions
@@ -27,7 +28,13 @@ GC_THRESHOLDS = (50_000, 20, 100)
 
 
 class Gradstep(FastAPI):
-    """FastAPI, with the schema that our problems share in its OpenAPI document."""
+    """FastAPI, with HEAD, and the schema that our problems share in its OpenAPI document."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """HEAD is GET without the body, which the server leaves out."""
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}
+        await super().__call__(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is not None:

@@ -75,3 +75,14 @@ def test_one_blas_thread_whatever_the_host_has() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={})
     assert done.stdout == "['1', '1', '1', '1']\n"
+
+
+def test_head_is_get_without_the_body(client: TestClient) -> None:
+    for path in ("/", "/v1/catalog", "/v1/sessions"):
+        head, get = client.head(path), client.get(path)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["Content-Length"] == get.headers["Content-Length"]
+    assert client.head("/v1/sessions/none").status_code == 404
+    refused = client.head("/v1/sessions/none/forward")
+    assert (refused.status_code, refused.headers["Allow"]) == (405, "POST")
+    assert client.put("/v1/catalog").headers["Allow"] == "GET, HEAD"

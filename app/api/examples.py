@@ -121,6 +121,7 @@ _CHANGED = {
     "ETag": _ETAG,
     "Content-Location": {"description": "Where this revision can be read.", "schema": {"type": "string"}},
 }
+_RETRY_AFTER = {"description": "In how many seconds to try again.", "schema": {"type": "integer"}}
 _LOCATION = {"description": "Where the new session is.", "schema": {"type": "string"}}
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _NPZ = {"application/x-npz": {"schema": {"type": "string", "format": "binary"}}}
@@ -139,6 +140,8 @@ def problems(*groups: str, snapshot: bool = False, not_modified: bool = False) -
             STATUS[kind],
             {"description": kind.title, "content": {MEDIA_TYPE: {"schema": _PROBLEM, "examples": {}}}},
         )
+        if kind is Full:
+            answer["headers"] = {"Retry-After": _RETRY_AFTER}
         example = {"summary": kind.title, "value": problem(error, path)}
         answer["content"][MEDIA_TYPE]["examples"][kind.slug] = example
     if snapshot:

@@ -145,10 +145,9 @@ def respond(request: Request, error: GradstepError, headers: dict[str, str] | No
 
 def _methods(request: Request) -> list[str]:
     """The methods that the path of a request takes."""
-    routes = iter_route_contexts(request.app.routes)
-    return sorted(
-        {method for route in routes if route.path_regex.match(request.url.path) for method in route.methods or ()}
-    )
+    here = [route for route in iter_route_contexts(request.app.routes) if route.path_regex.match(request.url.path)]
+    methods = {method for route in here for method in route.methods or ()}
+    return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
 
 
 def install(app: FastAPI) -> None:

@@ -33,6 +33,17 @@ MERGE_PATCH = {
         "content": {"application/merge-patch+json": {"schema": {"$ref": "#/components/schemas/Change"}}},
     }
 }
+IF_NONE_MATCH = {
+    "parameters": [
+        {
+            "name": "If-None-Match",
+            "in": "header",
+            "required": False,
+            "schema": {"type": "string"},
+            "description": "Answer 304 where the client has this revision already.",
+        }
+    ]
+}
 CONFIG_BYTE_WORK = 100  # to validate a byte of a config that is not in use, in the units of `app.engine.cost`
 
 
@@ -227,7 +238,7 @@ async def replace_data(call: ChangeCall, body: Annotated[Inline, Body(openapi_ex
 
 @router.get(
     "/{session_id}/snapshot", response_model=SnapshotSchema, summary="Read every number", tags=["Read"],
-    responses=examples.problems("session", snapshot=True, not_modified=True),
+    responses=examples.problems("session", snapshot=True, not_modified=True), openapi_extra=IF_NONE_MATCH,
 )  # fmt: skip
 @offers(negotiation.JSON, negotiation.NPZ)
 async def read_snapshot(call: ReadCall, query: Annotated[ReadQuery, Query()]) -> Response:

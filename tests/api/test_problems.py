@@ -567,11 +567,11 @@ def test_declared_length_over_the_limit(make_client: Callable[..., TestClient], 
 
 def test_every_method_of_a_path_is_in_allow(client: TestClient) -> None:
     url = create(client)
-    assert client.put(url).headers["Allow"] == "DELETE, GET, PATCH"
-    assert client.delete("/v1/sessions").headers["Allow"] == "GET, POST"
-    assert client.post(f"{url}/data").headers["Allow"] == "GET, PUT"
+    assert client.put(url).headers["Allow"] == "DELETE, GET, HEAD, PATCH"
+    assert client.delete("/v1/sessions").headers["Allow"] == "GET, HEAD, POST"
+    assert client.post(f"{url}/data").headers["Allow"] == "GET, HEAD, PUT"
     assert client.get(f"{url}/train").headers["Allow"] == "POST"
-    assert client.post("/healthz").headers["Allow"] == "GET"
+    assert client.post("/healthz").headers["Allow"] == "GET, HEAD"
 
 
 def test_a_fault_of_the_server(

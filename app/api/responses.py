@@ -24,13 +24,8 @@ class Answer(Response):
 
     def __init__(self, content: bytes, status: int, media_type: str, headers: dict[str, str]) -> None:
         self.status_code, self.body, self.background = status, content, None
-        self.raw_headers = [
-            (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()
-        ]
-        self.raw_headers += [
-            (b"content-length", str(len(content)).encode()),
-            (b"content-type", media_type.encode("latin-1")),
-        ]
+        headers |= {"Content-Type": media_type, "Content-Length": str(len(content))}
+        self.raw_headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
 
 
 async def json_response(

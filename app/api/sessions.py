@@ -107,7 +107,7 @@ def describe(session: Session, *, config: bool = True) -> dict[str, Any]:
 
 def _numbers(session: Session) -> int:
     """About how many numbers a session's config has in it."""
-    return (len(session.config_json) + len(session.init_json)) // 20 + (session.data.nbytes // 8 if session.data else 0)
+    return session.text_bytes // 20 + (session.data.nbytes // 8 if session.data else 0)
 
 
 async def _described(call: SessionCall, session: Session) -> Response:

@@ -157,16 +157,15 @@ class _Training:
         finite stays in the parameters or slots, except where the clipping holds it back. The loss is always: it may be
         infinite where its gradient is not.
         """
-        config, plan, clock, update = self.config, self.plan, self.clock, self.update
-        count, n, size = len(config.network.layers), len(self.rows), self.batch_size
+        config, clock, update = self.config, self.clock, self.update
+        count, n = len(config.network.layers), len(self.rows)
         clips, rate_of = config.optimizer.clip, config.optimizer.rate
         until = clock() + CHUNK_SECONDS
         norm = 0.0
         with np.errstate(all="ignore"):
             while self.remaining > 1:
                 start, ended = self.position, self.epochs + 1
-                stop = min(start + size, n)
-                reported = ended % plan.report_every == 0 or ended == self.last_epoch
+                stop, reported = self._batch_end(start), self._is_reported(ended)
                 work = self._work(start, stop)
                 work.forward(0, count)
                 loss = work.loss()
@@ -222,8 +221,7 @@ class _Training:
         assert backward.gradients is not None
         assert backward.targets is not None
         assert outputs is not None
-        ended, stop = state.epochs + 1, min(self.position + self.batch_size, len(self.rows))
-        reported = ended % self.plan.report_every == 0 or ended == self.last_epoch
+        stop, reported = self._batch_end(self.position), self._is_reported(state.epochs + 1)
         if reported:
             self.sums.add(self.config, outputs, backward.targets, backward.loss, stop - self.position)
         self.state = after
@@ -241,7 +239,7 @@ class _Training:
     def _pass(self, state: State) -> tuple[State, State]:
         """The states after the backward pass over the next batch and after its update."""
         n, start = len(self.rows), state.epoch_position
-        stop = min(start + self.batch_size, n)
+        stop = self._batch_end(start)
         own_rows = stop - start == n and not self.plan.shuffle
         rows = self.rows if own_rows else self.rows.take(self._picked(state.epochs, start, stop))
         begun = passes.begin(state, read_only(rows.inputs), read_only(rows.targets), own_rows=own_rows)
@@ -265,6 +263,14 @@ class _Training:
         yield self._take_entries()
         name, value = found
         return Trained(good, _stopped("nonfinite", good, None if name == "loss" else name, value))
+
+    def _batch_end(self, start: int) -> int:
+        """One past the last row of the batch that begins at a row."""
+        return min(start + self.batch_size, len(self.rows))
+
+    def _is_reported(self, epoch: int) -> bool:
+        """Whether an epoch, counted from 1, makes an entry."""
+        return epoch % self.plan.report_every == 0 or epoch == self.last_epoch
 
     def _picked(self, epoch: int, start: int, stop: int) -> slice | NDArray[np.intp]:
         """Which rows are in a batch, as any training has them."""

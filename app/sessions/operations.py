@@ -118,7 +118,15 @@ class Forward(Model):
         return inputs, session.data.train.targets if session.data is not None and self.inputs is None else None
 
 
-class Backward(Model):
+class _OnTrace(Model):
+    """An operation that goes on with the trace that there is."""
+
+    def samples(self, session: Session) -> int | None:
+        """How many samples the trace has; None without."""
+        return session.trace_count or None
+
+
+class Backward(_OnTrace):
     """Run the backward pass, or go on with it, down to and including a layer.
 
     `using: "forward"` takes the weights that the forward pass used; `"current"` takes today's, updates made in between
@@ -127,10 +135,6 @@ class Backward(Model):
 
     until: LayerName | None = None
     using: Using = "forward"
-
-    def samples(self, session: Session) -> int | None:
-        """How many samples the trace has."""
-        return session.trace_count or None
 
     def prepare(self, session: Session, settings: Settings) -> Job:
         config, state = session.config, session.state
@@ -143,14 +147,10 @@ class Backward(Model):
         )  # fmt: skip
 
 
-class Step(Model):
+class Step(_OnTrace):
     """Let the optimizer update the named parameters (default: all trainable ones not yet stepped)."""
 
     parameters: Annotated[list[str], Field(min_length=1, max_length=2000)] | None = None
-
-    def samples(self, session: Session) -> int | None:
-        """How many samples the trace has."""
-        return session.trace_count or None
 
     def prepare(self, session: Session, settings: Settings) -> Job:
         config, state = session.config, session.state

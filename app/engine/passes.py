@@ -120,8 +120,8 @@ class Norm:
 def begin(state: State, inputs: Array, targets: Targets | None, *, own_rows: bool) -> State:
     """A forward pass about to start over these rows; what an earlier pass left is gone."""
     return state._replace(
-        used=state.parameters, gradients=None, forward=None, backward=None, inputs=inputs, targets=targets,
-        own_rows=own_rows, forwarded=0, backwarded=0, stepped=frozenset(), phase="forward", loss=None,
+        used=state.parameters, gradients=None, forward=None, backward=None, backward_used=None, inputs=inputs,
+        targets=targets, own_rows=own_rows, forwarded=0, backwarded=0, stepped=frozenset(), phase="forward", loss=None,
     )  # fmt: skip
 
 
@@ -214,12 +214,16 @@ def backward_over(config: Config, state: State, layers: range, using: Using) -> 
         gradients = np.zeros(network.parameter_count, config.dtype)
     else:
         vector, gradients = state.backward.copy(), state.gradients.copy()
-    parameters = state.used if using == "forward" else state.parameters
-    work = work_for(config, parameters, state.inputs, state.targets, state.forward, vector, gradients)
+    used = state.used if using == "forward" else state.parameters
+    work = work_for(config, used, state.inputs, state.targets, state.forward, vector, gradients)
     with work.quiet():
         work.backward(layers.start, layers.stop)
+    if not anew and state.backward_used is not None and state.backward_used is not used:
+        # a layer's `dL_da` comes through the weights of the layer above, passed before or not
+        start = network.layer_parameters[layers.stop][0].place.stop
+        used = read_only(np.concatenate([used[:start], state.backward_used[start:]]))
     return state._replace(
-        phase="backward", backward=read_only(vector), gradients=read_only(gradients),
+        phase="backward", backward=read_only(vector), backward_used=used, gradients=read_only(gradients),
         backwarded=count - layers.start, stepped=frozenset() if anew else state.stepped,
     )  # fmt: skip
 

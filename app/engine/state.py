@@ -28,6 +28,7 @@ class State(NamedTuple):
         updates: how often each parameter tensor has been updated by this optimizer.
         gradients: of the loss with respect to each parameter (count,); None before a backward pass.
         forward, backward: the packed trace, laid out by `Network.layout`; None before each pass.
+        backward_used: all parameters as the backward pass used them: `used`, or a later mixture where it was told to.
         inputs, targets: of the last forward pass.
         own_rows: whether these are all of the session's own rows.
         forwarded: how many layers the forward pass has done, from the first.
@@ -46,6 +47,7 @@ class State(NamedTuple):
     gradients: Array | None = None
     forward: Array | None = None
     backward: Array | None = None
+    backward_used: Array | None = None
     inputs: Array | None = None
     targets: Targets | None = None
     own_rows: bool = False
@@ -64,6 +66,8 @@ class State(NamedTuple):
         total = self.parameters.nbytes + self.slots.nbytes
         if self.used is not self.parameters:
             total += self.used.nbytes
+        if self.backward_used is not None and not any(self.backward_used is v for v in (self.used, self.parameters)):
+            total += self.backward_used.nbytes
         for vector in (self.gradients, self.forward, self.backward):
             if vector is not None:
                 total += vector.nbytes
@@ -74,8 +78,8 @@ class State(NamedTuple):
     def without_trace(self) -> "State":
         """The same parameters, slots and counters, ready for a first forward pass."""
         return self._replace(
-            used=self.parameters, gradients=None, forward=None, backward=None, inputs=None, targets=None,
-            own_rows=False, forwarded=0, backwarded=0, stepped=frozenset(), phase="ready", loss=None,
+            used=self.parameters, gradients=None, forward=None, backward=None, backward_used=None, inputs=None,
+            targets=None, own_rows=False, forwarded=0, backwarded=0, stepped=frozenset(), phase="ready", loss=None,
         )  # fmt: skip
 
 

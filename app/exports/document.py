@@ -201,7 +201,10 @@ def _with_trace(config: Config, state: State, source: "_Source") -> State:
     loss = None
     if state.targets is not None and state.forwarded == len(network.layers):
         loss = float(source.take("loss", (), "float64"))
-    return state._replace(forward=read_only(forward), backward=backward, gradients=gradients, loss=loss)
+    backward_used = _vector(config, source, ".backward_used", state.used) if state.backwarded else None
+    return state._replace(
+        forward=read_only(forward), backward=backward, backward_used=backward_used, gradients=gradients, loss=loss
+    )
 
 
 def _vector(config: Config, source: "_Source", suffix: str, otherwise: Any = None) -> Any:
@@ -264,6 +267,8 @@ def _state_tensors(config: Config, state: State) -> Iterator[tuple[str, Any]]:
     for parameter in config.network.parameters:
         if state.used is not state.parameters:
             yield f"{parameter.name}.used", parameter.view(state.used)
+        if state.backward_used is not None and state.backward_used is not state.used:
+            yield f"{parameter.name}.backward_used", parameter.view(state.backward_used)
         for slot, name in zip(state.slots, config.optimizer.slot_names(), strict=True):
             yield f"{parameter.name}.state.{name}", parameter.view(slot)
 

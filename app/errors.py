@@ -80,7 +80,8 @@ class InvalidInput(GradstepError):
     title = "Invalid input"
 
     def __init__(self, errors: Sequence[FieldError], **extra: Any) -> None:
-        super().__init__("; ".join(f"{pointer}: {detail}" for pointer, detail in errors[:3]), **extra)
+        told = (f"{pointer}: {detail}" if pointer else detail for pointer, detail in errors[:3])
+        super().__init__("; ".join(told), **extra)
         self.errors = errors
 
 
@@ -90,10 +91,12 @@ class LimitExceeded(InvalidInput):
     slug = "limit-exceeded"
     title = "Limit exceeded"
 
-    def __init__(self, pointer: str, what: str, *, limit: int, estimate: int, setting: str) -> None:
+    def __init__(self, pointer: str, what: str, *, limit: int, estimate: int, setting: str | None = None) -> None:
         estimate = min(estimate, 2**53)  # beyond, JSON's readers lose digits, and its writers refuse
-        detail = f"{what} comes to {estimate:,}; this server takes at most {limit:,} ({setting})"
-        super().__init__([FieldError(pointer, detail)], limit=limit, estimate=estimate, setting=setting)
+        detail = f"{what} comes to {estimate:,}; this server takes at most {limit:,}"
+        named = {"setting": setting} if setting else {}  # without one, the limit is the same everywhere
+        detail += f" ({setting})" if setting else ""
+        super().__init__([FieldError(pointer, detail)], limit=limit, estimate=estimate, **named)
 
 
 class WrongPhase(GradstepError):
@@ -159,8 +162,13 @@ def _pointer(detail: ErrorDetails, value: Any) -> str:
             value = value[key]
         elif position < len(detail["loc"]) or detail["type"] != "missing":
             continue
-        pointer += "/" + str(key).replace("~", "~0").replace("/", "~1")
+        pointer += pointer_to(str(key))
     return pointer
+
+
+def pointer_to(key: str) -> str:
+    """A JSON pointer to a member of an object."""
+    return "/" + key.replace("~", "~0").replace("/", "~1")
 
 
 _TAKES = {

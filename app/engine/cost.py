@@ -39,6 +39,11 @@ def training_work(config: Config, plan: Plan, n: int, test_n: int, epochs: int =
     return steps_of(plan, n) * step + tests
 
 
+def gradcheck_work(config: Config, n: int, entries: int) -> int:
+    """A gradient check of so many entries over n samples: two forward passes for each, and the passes to compare."""
+    return 2 * entries * forward_work(config, n) + 3 * (forward_work(config, n) + backward_work(config, n))
+
+
 def predict_bytes(config: Config, n: int) -> int:
     """A forward pass over n samples that leaves no state: their inputs, every z and a, and as much scratch."""
     return _item(config) * n * (4 * config.network.unit_count + config.network.inputs)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
@@ -69,17 +70,30 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """The rows to train on and those to test on; `count` is how many they are together, `nbytes` their memory."""
+    """The rows to train on and those to test on; `count` is how many they are together, `nbytes` their memory.
+
+    `arrays` are all of them: inputs and targets to train on, and, if there are any, those to test on.
+    """
 
     train: Rows
     test: Rows | None = None
     count: int = field(init=False)
     nbytes: int = field(init=False)
+    arrays: tuple[NDArray[Any], ...] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         parts = [self.train, *([self.test] if self.test else [])]
+        arrays = tuple(array for rows in parts for array in (rows.inputs, rows.targets))
         object.__setattr__(self, "count", sum(map(len, parts)))
-        object.__setattr__(self, "nbytes", sum(rows.inputs.nbytes + rows.targets.nbytes for rows in parts))
+        object.__setattr__(self, "nbytes", sum(array.nbytes for array in arrays))
+        object.__setattr__(self, "arrays", arrays)
+
+    @classmethod
+    def of(cls, arrays: tuple[NDArray[Any], ...]) -> "Data":
+        """The rows that have these `arrays`."""
+        data = cls(Rows(*arrays[:2]), Rows(*arrays[2:]) if len(arrays) > 2 else None)
+        object.__setattr__(data, "arrays", arrays)  # the very tuple, which says whose they are
+        return data
 
 
 def build_data(config: "Config", spec: Inline, pointer: str = "/data") -> Data:

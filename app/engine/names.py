@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from app.engine import passes, tensors
-from app.engine.activations import Softmax
+from app.engine.activations import Activation
 from app.engine.network import Config, Parameter
 from app.engine.passes import Norm
 from app.engine.state import State
@@ -25,7 +25,7 @@ Part = Literal["", "gradient", "next", "state"]
 TERMS = ("z", "a", "da_dz", "dL_da", "dL_dz")
 WHOLE = ("inputs", "targets", "outputs", "loss", "gradient_norm")
 MAX_LENGTH = 200
-_FORM = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]*)((?:\[[0-9]{1,10}\])*)")
+_FORM = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]*)((?:\[(?:0|[1-9][0-9]{0,9})\])*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +71,10 @@ def find(config: Config, name: str, pointer: str) -> Address:
     layer, *rest = tensor.split(".")
     if not rest and layer in WHOLE:
         return Address(tensor, layer, index=index)
-    if layer not in config.network.names:
+    at = config.network.places.get(layer)
+    if at is None:
         what = f"takes {', '.join(WHOLE)} or a layer's name and a term, such as {config.network.names[0]}.z"
         raise InvalidInput([FieldError(pointer, f"nothing has this name; {what}")])
-    at = config.network.names.index(layer)
     if len(rest) == 1 and rest[0] in TERMS:
         return Address(tensor, rest[0], at, index=index)
     parameter = _parameter(config, f"{layer}.{rest[0]}") if rest else None
@@ -175,8 +175,8 @@ def _read(config: Config, state: State, address: Address) -> np.ndarray[Any, Any
         return _read_parameter(config, state, address, parameter)
     if address.layer is not None:
         trace = tensors.traces(config, state)[address.layer]
-        activation = config.network.layers[address.layer].activation
-        if address.term == "da_dz" and isinstance(activation, Softmax):
+        activation: Activation = config.network.layers[address.layer].activation
+        if address.term == "da_dz" and not activation.elementwise:
             return None if trace.a is None or trace.dL_dz is None else activation.jacobian(trace.a)
         found: np.ndarray[Any, Any] | None = getattr(trace, address.term)
         return found

@@ -101,6 +101,11 @@ class Network(Model):
         return tuple(str(layer.name) for layer in self.layers)
 
     @cached_property
+    def places(self) -> dict[str, int]:
+        """The position of each layer."""
+        return {name: index for index, name in enumerate(self.names)}
+
+    @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
         """All parameter tensors, in the order of the packed vector: each layer's weight, then its bias."""
         return tuple(self._lay_out_parameters())

@@ -122,6 +122,7 @@ def begin(state: State, inputs: Array, targets: Targets | None, *, own_rows: boo
     return state._replace(
         used=state.parameters, gradients=None, forward=None, backward=None, backward_used=None, inputs=inputs,
         targets=targets, own_rows=own_rows, forwarded=0, backwarded=0, stepped=frozenset(), phase="forward", loss=None,
+        edited=False,
     )  # fmt: skip
 
 
@@ -320,10 +321,11 @@ def _check_names(config: Config, names: Sequence[str]) -> None:
 
 def layer_index(config: Config, name: str, pointer: str = "/until") -> int:
     """The position of the layer of this name; raises InvalidInput where there is none."""
-    if name not in config.network.names:
+    at = config.network.places.get(name)
+    if at is None:
         names = ", ".join(config.network.names[:20])
         raise InvalidInput([FieldError(pointer, f"no layer has this name; takes one of {names}")])
-    return config.network.names.index(name)
+    return at
 
 
 def predict(config: Config, parameters: Array, inputs: Array, targets: Targets | None = None) -> Work:

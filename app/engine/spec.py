@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaH
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError, core_schema
 
-from app.engine.expressions import Equation
+from app.engine.expressions import Equation, Symbol
 
 Array = NDArray[np.floating[Any]]
 AnyArray = TypeVar("AnyArray", bound=NDArray[Any])
@@ -47,6 +47,10 @@ class Spec(Model):
 
     formula: ClassVar[Equation | None] = None
     derivative: ClassVar[Equation | None] = None
+
+    def option_letters(self) -> dict[Symbol, float]:
+        """What stands for its options in its formulas: each that is a number has its own name as its letter."""
+        return {Symbol(name): value for name, value in self if isinstance(value, float)}
 
     @classmethod
     def type_name(cls) -> str:

@@ -38,6 +38,7 @@ class State(NamedTuple):
         loss: of the last complete forward pass with targets.
         steps, epochs: whole optimizer steps, and whole epochs.
         epoch_position: how many samples of the epoch under way are done.
+        edited: whether a parameter has been changed by hand since the last forward pass began.
     """
 
     parameters: Array
@@ -59,6 +60,7 @@ class State(NamedTuple):
     steps: int = 0
     epochs: int = 0
     epoch_position: int = 0
+    edited: bool = False
 
     @property
     def nbytes(self) -> int:
@@ -80,6 +82,7 @@ class State(NamedTuple):
         return self._replace(
             used=self.parameters, gradients=None, forward=None, backward=None, backward_used=None, inputs=None,
             targets=None, own_rows=False, forwarded=0, backwarded=0, stepped=frozenset(), phase="ready", loss=None,
+            edited=False,
         )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from typing_extensions import TypedDict
 
 from app.engine import passes, random, tensors
-from app.engine.data import Data
+from app.engine.data import Data, Rows
 from app.engine.losses import Targets
 from app.engine.network import Config
 from app.engine.passes import Norm, Update
@@ -50,7 +50,7 @@ class Entry(TypedDict):
     test_accuracy: NotRequired[float]
     gradient_norm: float | None
     learning_rate: float
-    elapsed: float
+    elapsed: NotRequired[float]
 
 
 class Stopped(TypedDict):
@@ -69,12 +69,17 @@ class Stopped(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much to train, and in what batches. `batch_size` None is all rows at once."""
+    """How much to train, and in what batches.
+
+    `batch_size` None is all rows at once. With `steps`, it ends after so many of them: a part of a training, done
+    again, comes to what the whole one had there.
+    """
 
     epochs: int = 1
     batch_size: int | None = None
     shuffle: bool = False
     report_every: int = 1
+    steps: int | None = None
 
 
 class Trained(NamedTuple):
@@ -87,13 +92,40 @@ class Trained(NamedTuple):
 def steps_of(plan: Plan, n: int, position: int = 0) -> int:
     """How many optimizer steps a plan comes to over n rows, `position` of which are done in the first epoch."""
     size = min(plan.batch_size or n, n)
-    return (plan.epochs - 1) * math.ceil(n / size) + math.ceil((n - position) / size)
+    whole = (plan.epochs - 1) * math.ceil(n / size) + math.ceil((n - position) / size)
+    return whole if plan.steps is None else min(whole, plan.steps)
 
 
 def entries_of(plan: Plan, epochs: int) -> int:
     """How many entries a plan makes in a session that has had so many epochs."""
     last = epochs + plan.epochs
     return last // plan.report_every - epochs // plan.report_every + (last % plan.report_every != 0)
+
+
+def entry_of_step(config: Config, state: State, test: Rows | None) -> Entry:
+    """The entry of an epoch that the last step of `state` ended by hand."""
+    assert state.gradients is not None
+    with np.errstate(all="ignore"):
+        norm = Norm(config, state.gradients)()
+    entry: Entry = {
+        "epoch": state.epochs, "steps": state.steps, "loss": state.loss, "gradient_norm": norm,
+        "learning_rate": config.optimizer.rate(state.steps - 1),
+    }  # fmt: skip
+    if config.loss.classifies:
+        outputs = tensors.outputs(config, state)
+        assert outputs is not None
+        assert state.targets is not None
+        entry["accuracy"] = config.loss.hits(outputs, state.targets) / config.loss.answers(outputs)
+    if test is not None:
+        _add_test(entry, config, state.parameters, test)
+    return entry
+
+
+def _add_test(entry: Entry, config: Config, parameters: Array, test: Rows) -> None:
+    loss, accuracy = passes.evaluate(config, parameters, test)
+    entry["test_loss"] = loss
+    if accuracy is not None:
+        entry["test_accuracy"] = accuracy
 
 
 def train(
@@ -108,6 +140,11 @@ def train(
         clock: seconds, for `elapsed` and for the length of the chunks.
     """
     return (yield from _Training(config, state, data, plan, clock).run())
+
+
+def before_update(config: Config, state: State, data: Data, plan: Plan) -> State:
+    """The state after the backward pass of the next step of a training, its update still to come."""
+    return _Training(config, state, data, plan, lambda: 0.0).next_passes(state)[0]
 
 
 class _Training:
@@ -213,7 +250,7 @@ class _Training:
                 parameters=read_only(self.parameters.copy()), slots=read_only(self.slots.copy()),
                 updates=self.update.counts(), steps=self.steps, epochs=self.epochs, epoch_position=self.position,
             )  # fmt: skip
-        backward, after = self._pass(state)
+        backward, after = self.next_passes(state)
         if _nonfinite(self.config, backward, after) is not None:
             return False
         outputs = tensors.outputs(self.config, backward)
@@ -236,7 +273,7 @@ class _Training:
             self._end_epoch(reported, norm, self.config.optimizer.rate(state.steps))
         return True
 
-    def _pass(self, state: State) -> tuple[State, State]:
+    def next_passes(self, state: State) -> tuple[State, State]:
         """The states after the backward pass over the next batch and after its update."""
         n, start = len(self.rows), state.epoch_position
         stop = self._batch_end(start)
@@ -254,7 +291,7 @@ class _Training:
         while True:
             if good.steps > self.steps:  # it would go on for ever
                 raise RuntimeError("training and stepping have come to different numbers")
-            backward, after = self._pass(good)
+            backward, after = self.next_passes(good)
             found = _nonfinite(self.config, backward, after)
             if found is not None:
                 break
@@ -300,10 +337,7 @@ class _Training:
         if sums.answers:
             entry["accuracy"] = sums.hits / sums.answers
         if self.test is not None:
-            loss, accuracy = passes.evaluate(self.config, self.parameters, self.test)
-            entry["test_loss"] = loss
-            if accuracy is not None:
-                entry["test_accuracy"] = accuracy
+            _add_test(entry, self.config, self.parameters, self.test)
         self.entries.append(entry)
 
     def _take_entries(self) -> list[Entry]:

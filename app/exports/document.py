@@ -49,6 +49,7 @@ class Counters(Model):
     updates: Annotated[list[Count], Field(max_length=MAX_TENSORS)]
     stepped: Annotated[list[str], Field(max_length=MAX_TENSORS)]
     own_rows: bool
+    edited: bool = False
 
 
 def _to_first_wrong(tensors: Any) -> Any:
@@ -92,6 +93,7 @@ def export(session: Session) -> dict[str, Any]:
             "updates": list(state.updates),
             "stepped": sorted(state.stepped),
             "own_rows": state.own_rows,
+            "edited": state.edited,
         },
         "phase": state.phase,
         "tensors": {name: _encode(array) for name, array in _state_tensors(session.config, state)},
@@ -145,7 +147,7 @@ def restore(document: Document, data: Data | None) -> State:
         parameters, used, read_only(slots), tuple(counters.updates), inputs=inputs, targets=targets,
         own_rows=counters.own_rows, forwarded=counters.forwarded, backwarded=counters.backwarded,
         stepped=frozenset(counters.stepped), phase=phase, steps=counters.steps, epochs=counters.epochs,
-        epoch_position=counters.epoch_position,
+        epoch_position=counters.epoch_position, edited=counters.edited,
     )  # fmt: skip
     state = _with_trace(config, state, source)
     source.check_all_taken()

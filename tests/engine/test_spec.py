@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from app.engine.activations import AnyActivation
-from app.engine.expressions import Equation
+from app.engine.activations import GELU, AnyActivation, Softplus
+from app.engine.expressions import Equation, Symbol
 from app.engine.initializers import AnyInitializer
 from app.engine.layers import AnyLayer
 from app.engine.losses import AnyLoss
@@ -120,6 +120,11 @@ def test_a_thousand_unknown_fields_are_one_error() -> None:
 
 def test_a_union_of_one() -> None:
     assert [kind.type_name() for kind in kinds(AnyLayer)] == ["dense"]
+
+
+def test_the_letters_of_options_are_their_names() -> None:
+    assert Softplus(beta=2.0).option_letters() == {Symbol("beta"): 2.0, Symbol("threshold"): 20.0}
+    assert GELU().option_letters() == {}  # which option it is, no formula has a letter for
 
 
 def test_read_only() -> None:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from app.engine.data import build_data
 from app.errors import InvalidInput, field_errors
 from app.exports.document import FORMAT, VERSION, Document, export, restore, rows_in_use
+from app.sessions.edits import Edit as ByHand
 from app.sessions.memory import MemoryStore
 from app.sessions.operations import Backward, Forward, Operation, Step, Train
 from app.sessions.service import Sessions
@@ -89,6 +90,7 @@ def restored(value: dict[str, Any]) -> Any:
         [Forward(), Backward(), Step()],
         [Train(epochs=3, batch_size=1)],
         [Train(epochs=3), OTHER_ROWS, Backward(), Step()],
+        [Forward(), Backward(), Step(), ByHand.model_validate({"hidden.weight[0][0]": 0.5})],
     ],
 )
 @pytest.mark.parametrize("fields", [{}, {"dtype": "float32"}, CLASSES, {"optimizer": {"type": "sgd", "momentum": 0.9}}])
@@ -115,6 +117,14 @@ def test_a_document() -> None:
     for name in ("hidden.z", "output.a", "output.dL_dz", "hidden.bias.gradient", "hidden.bias.state.exp_avg", "loss"):
         assert name in document["tensors"]
     assert "inputs" not in document["tensors"]  # they are the config's own
+
+
+def test_a_document_from_before_edits_were_told_from_steps() -> None:
+    document = document_of(after(Forward(), ByHand.model_validate({"hidden.weight[0][0]": 0.5})))
+    assert document["counters"]["edited"]
+    assert restored(document).edited
+    del document["counters"]["edited"]
+    assert not restored(document).edited
 
 
 def test_rows_in_use() -> None:

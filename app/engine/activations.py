@@ -13,12 +13,17 @@ from app.engine.expressions import (
     Cases,
     Compare,
     Equation,
+    Expression,
     Partial,
     Sum,
     Symbol,
+    abs_,
     erf,
     exp,
+    expm1,
     log,
+    log1p,
+    mapped,
     max_,
     sqrt,
     tanh,
@@ -31,16 +36,53 @@ if TYPE_CHECKING:
 z, a, pi = Symbol("z"), Symbol("a"), Symbol("pi")
 da_dz = Partial("a", z)
 above_zero = Compare(z, ">", 0)
+_stable_sigmoid = Cases(((1 / (1 + exp(-z)), above_zero),), exp(z) / (1 + exp(z)))
+
+
+def _right(equation: Equation) -> Expression:
+    assert isinstance(equation.right, Expression)
+    return equation.right
+
+
+FLAT = 0.05
+_FLAT_FROM = math.sqrt(1 - FLAT)  # of 1, for the slope 1 - a²
 
 
 class Activation(Spec):
     """A function from z to a, entry by entry unless it says otherwise.
 
-    `exact_formula` says that its formulas lose no precision when they are computed as they are written.
+    `exact_formula` says that its formulas lose no precision when they are computed as they are written. `stable` and
+    `stable_slope` are the right sides to compute with where the textbook's overflow or lose precision. Below and above
+    `flat`, in terms of a, its slope is less than `FLAT` of the largest; None where it is not bounded on both sides.
     """
 
     elementwise: ClassVar[bool] = True
     exact_formula: ClassVar[bool] = False
+    flat: ClassVar[tuple[float, float] | None] = None
+    stable: ClassVar[Expression | None] = None
+    stable_slope: ClassVar[Expression | None] = None
+
+    @property
+    def dies(self) -> bool:
+        """Whether a unit can have a = 0 and no slope over a whole range of z."""
+        return False
+
+    @property
+    def kinks(self) -> tuple[float, ...]:
+        """The values of z at which its slope jumps."""
+        return ()
+
+    @property
+    def stable_sides(self) -> tuple[Expression | None, Expression | None]:
+        """`stable` and `stable_slope` with these options."""
+        return self.stable, self.stable_slope
+
+    @property
+    def right_sides(self) -> tuple[Expression, Expression]:
+        """What the formula and the derivative, with these options, say that a and ∂a/∂z are."""
+        assert self.formula is not None
+        assert self.derivative is not None
+        return _right(self.formula), _right(self.derivative)
 
     def forward(self, layer: "LayerArrays") -> None:
         """Set `a` from `z`; `t` is free to use."""
@@ -48,6 +90,10 @@ class Activation(Spec):
 
     def slope(self, layer: "LayerArrays") -> None:
         """Set `da_dz` from `z` and `a`; `t` and `dL_dz` are free to use."""
+        raise NotImplementedError
+
+    def jacobian(self, a: Array) -> Array:
+        """∂aⱼ/∂zₖ of each sample: (n, units) to (n, units, units). Only for what is not `elementwise`."""
         raise NotImplementedError
 
     def backward(self, layer: "LayerArrays") -> None:
@@ -76,8 +122,14 @@ class Sigmoid(Activation):
 
     type: Literal["sigmoid"] = "sigmoid"
     exact_formula: ClassVar[bool] = True
+    flat = (1 - _FLAT_FROM) / 2, (1 + _FLAT_FROM) / 2
     formula = Equation(a, 1 / (1 + exp(-z)))
     derivative = Equation(da_dz, a * (1 - a))
+    stable = _stable_sigmoid
+
+    @property
+    def dies(self) -> bool:
+        return True
 
     def forward(self, layer: "LayerArrays") -> None:
         # exp may overflow to infinity, whose reciprocal is the right answer, 0.
@@ -97,6 +149,7 @@ class Tanh(Activation):
 
     type: Literal["tanh"] = "tanh"
     exact_formula: ClassVar[bool] = True
+    flat = -_FLAT_FROM, _FLAT_FROM
     formula = Equation(a, tanh(z))
     derivative = Equation(da_dz, 1 - a**2)
 
@@ -116,6 +169,14 @@ class ReLU(Activation):
     formula = Equation(a, max_(0, z))
     derivative = Equation(da_dz, Cases(((1, above_zero),), 0))
 
+    @property
+    def dies(self) -> bool:
+        return True
+
+    @property
+    def kinks(self) -> tuple[float, ...]:
+        return (0.0,)
+
     def forward(self, layer: "LayerArrays") -> None:
         np.maximum(layer.z, 0, out=layer.a)
 
@@ -131,6 +192,14 @@ class LeakyReLU(Activation):
     negative_slope: float = 0.01
     formula = Equation(a, Cases(((z, above_zero),), Symbol("negative_slope") * z))
     derivative = Equation(da_dz, Cases(((1, above_zero),), Symbol("negative_slope")))
+
+    @property
+    def dies(self) -> bool:
+        return self.negative_slope == 0
+
+    @property
+    def kinks(self) -> tuple[float, ...]:
+        return () if self.negative_slope == 1 else (0.0,)
 
     def forward(self, layer: "LayerArrays") -> None:
         np.multiply(layer.z, self.negative_slope, layer.a)
@@ -148,6 +217,15 @@ class ELU(Activation):
     alpha: float = 1.0
     formula = Equation(a, Cases(((z, above_zero),), Symbol("alpha") * (exp(z) - 1)))
     derivative = Equation(da_dz, Cases(((1, above_zero),), Symbol("alpha") * exp(z)))
+    stable = Cases(((z, above_zero),), Symbol("alpha") * expm1(z))
+
+    @property
+    def dies(self) -> bool:
+        return self.alpha == 0
+
+    @property
+    def kinks(self) -> tuple[float, ...]:
+        return () if self.alpha == 1 else (0.0,)
 
     def forward(self, layer: "LayerArrays") -> None:
         np.minimum(layer.z, 0, out=layer.t)
@@ -166,7 +244,13 @@ _SQRT_2 = math.sqrt(2)
 _SQRT_2_PI = math.sqrt(2 * math.pi)
 _SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
 _CUBIC = 0.044715
-_u = Symbol("u")
+_tanh_u = tanh(sqrt(2 / pi) * (z + _CUBIC * z**3))
+_stable_tanh_u = tanh(sqrt(2 / pi) * (z + _CUBIC * z * z * z))  # which grows to infinity where z³ would raise
+
+
+def _tanh_sides(tanh_u: Expression, square: Expression) -> tuple[Expression, Expression]:
+    slope = (1 + tanh_u) / 2 + z * (1 - tanh_u**2) * sqrt(2 / pi) * (1 + 3 * _CUBIC * square) / 2
+    return z * ((1 + tanh_u) / 2), slope
 
 
 class GELU(Activation):
@@ -176,6 +260,16 @@ class GELU(Activation):
     approximate: Literal["none", "tanh"] = "none"
     formula = Equation(a, z * (1 + erf(z / sqrt(2))) / 2)
     derivative = Equation(da_dz, (1 + erf(z / sqrt(2))) / 2 + z * exp(-(z**2) / 2) / sqrt(2 * pi))
+    stable = z * ((1 + erf(z / sqrt(2))) / 2)
+    stable_slope = (1 + erf(z / sqrt(2))) / 2 + z * exp(-(z * z) / 2) / sqrt(2 * pi)
+
+    @property
+    def right_sides(self) -> tuple[Expression, Expression]:
+        return super().right_sides if self.approximate == "none" else _tanh_sides(_tanh_u, z**2)
+
+    @property
+    def stable_sides(self) -> tuple[Expression | None, Expression | None]:
+        return super().stable_sides if self.approximate == "none" else _tanh_sides(_stable_tanh_u, z * z)
 
     def _normal_cdf(self, layer: "LayerArrays") -> Array:
         """Φ(z), the standard normal distribution function; numpy has no erf, the standard library has."""
@@ -205,6 +299,8 @@ class SiLU(Activation):
     type: Literal["silu"] = "silu"
     formula = Equation(a, z / (1 + exp(-z)))
     derivative = Equation(da_dz, (1 + z * (1 - 1 / (1 + exp(-z)))) / (1 + exp(-z)))
+    stable = z * _stable_sigmoid
+    stable_slope = (1 + z * (1 - _stable_sigmoid)) * _stable_sigmoid
 
     def _sigmoid(self, layer: "LayerArrays") -> Array:
         return 1 / (1 + np.exp(-layer.z))
@@ -228,6 +324,19 @@ class Softplus(Activation):
     threshold: float = 20.0
     formula = Equation(a, Cases(((z, Compare(_beta * z, ">", _threshold)),), log(1 + exp(_beta * z)) / _beta))
     derivative = Equation(da_dz, Cases(((1, Compare(_beta * z, ">", _threshold)),), 1 / (1 + exp(-_beta * z))))
+    stable = Cases(
+        ((z, Compare(_beta * z, ">", _threshold)),),
+        (max_(_beta * z, 0) + log1p(exp(-abs_(_beta * z)))) / _beta,
+    )
+    stable_slope = Cases(((1, Compare(_beta * z, ">", _threshold)),), mapped(_stable_sigmoid, lambda _: _beta * z))
+
+    @property
+    def dies(self) -> bool:
+        return True
+
+    @property
+    def kinks(self) -> tuple[float, ...]:
+        return (self.threshold / self.beta,)
 
     def forward(self, layer: "LayerArrays") -> None:
         np.multiply(layer.z, self.beta, layer.t)
@@ -257,6 +366,10 @@ class Softmax(Activation):
     formula = Equation(_a_j, exp(_j) / Sum(exp(_k), "k"))
     derivative = Equation(Partial(_a_j, _k), _a_j * (Symbol("delta", sub="j,k") - _a_k))
 
+    @property
+    def dies(self) -> bool:
+        return True
+
     def forward(self, layer: "LayerArrays") -> None:
         np.subtract(layer.z, layer.z.max(axis=1, keepdims=True), layer.t)
         np.exp(layer.t, layer.a)
@@ -268,7 +381,6 @@ class Softmax(Activation):
         np.multiply(layer.dL_dz, layer.a, layer.dL_dz)
 
     def jacobian(self, a: Array) -> Array:
-        """∂aⱼ/∂zₖ of each sample: (n, units) to (n, units, units)."""
         out: Array = -a[:, :, None] * a[:, None, :]
         diagonal = np.arange(a.shape[1])
         out[:, diagonal, diagonal] += a

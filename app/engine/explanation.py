@@ -4,26 +4,14 @@ A formula is a tree over symbols. Putting the numbers in makes the same tree ove
 quantity that it is the value of, so that both forms, and the Python that computes it, come from one tree.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NotRequired
 
 from typing_extensions import TypedDict
 
-from app.engine.expressions import (
-    Add,
-    Call,
-    Cases,
-    Compare,
-    Div,
-    Expression,
-    Mul,
-    Neg,
-    Number,
-    Partial,
-    Pow,
-    Symbol,
-)
+from app.engine.expressions import Expression, Number, Partial, Symbol, evaluate, mapped
 from app.engine.notation import Written, plain_name
 
 DECIMALS = 5
@@ -58,7 +46,7 @@ class Explanation:
     """Where a number comes from.
 
     Attributes:
-        of: its name.
+        of: its name; "" for what has none, as the 1 that a bias is multiplied with.
         kind: what sort of number it is, for programs: `pre_activation`, `activation`, `derivative`, `loss` …
         title: what it is, in words.
         symbol: its letter.
@@ -67,6 +55,7 @@ class Explanation:
         value: the number.
         stable: the right side to compute with, over the same symbols, where the textbook's would overflow or lose
             precision at these numbers; the same as `formula` unless given.
+        written_out: `formula` with its sums written out, term by term, where it has a Σ. (A Σ is for reading only.)
         set_by: the change that a parameter's value comes from.
         chain: the chain-rule ledger of a parameter's gradient.
     """
@@ -81,6 +70,17 @@ class Explanation:
     stable: Expression | None = None
     set_by: SetBy | None = None
     chain: "Chain | None" = None
+    written_out: Expression | None = None
+
+    @property
+    def full(self) -> Expression:
+        """The textbook's right side without a Σ, to put numbers in."""
+        return self.written_out or self.formula
+
+    @property
+    def computed(self) -> Expression:
+        """The right side to compute with."""
+        return self.stable or self.full
 
     @property
     def values(self) -> dict[str, float]:
@@ -133,33 +133,45 @@ class TermJson(TypedDict):
 
 def put_in(e: Expression, terms: Mapping[str, Term]) -> Expression:
     """The tree with each symbol replaced by the number of the term of that plain name."""
-    match e:
-        case Symbol() | Partial():
-            term = terms[plain_name(e)]
-            return Number(term.value, term.of)
-        case Neg(operand):
-            return Neg(put_in(operand, terms))
-        case Add(parts):
-            return Add(tuple(put_in(part, terms) for part in parts))
-        case Mul(parts):
-            return Mul(tuple(put_in(part, terms) for part in parts))
-        case Call(function, parts):
-            return Call(function, tuple(put_in(part, terms) for part in parts))
-        case Div(left, right):
-            return Div(put_in(left, terms), put_in(right, terms))
-        case Pow(left, right):
-            return Pow(put_in(left, terms), put_in(right, terms))
-        case Cases(branches, otherwise):
-            return Cases(
-                [
-                    (put_in(value, terms), Compare(put_in(w.left, terms), w.op, put_in(w.right, terms)))
-                    for value, w in branches
-                ],
-                put_in(otherwise, terms),
-            )
-    return e
+
+    def number(symbol: Letter) -> Number:
+        term = terms[plain_name(symbol)]
+        return Number(term.value, term.of)
+
+    return mapped(e, number)
 
 
 def by_plain_name(terms: Sequence[Term]) -> dict[str, Term]:
     """Terms by the plain names of their symbols."""
     return {plain_name(term.symbol): term for term in terms}
+
+
+def computable(
+    candidates: Iterable[Expression], terms: Sequence[Term], value: float, close: float, at_most: float = 0.0
+) -> Expression:
+    """What to compute a number with: it neither raises, as Python does where others overflow, nor gives another number.
+
+    It is the first of the trees that comes within `close` of the value; or else the nearest, within `at_most`; or else,
+    as where a number is not finite or float32 has lost what double precision keeps, the value itself.
+    """
+    by_name = by_plain_name(terms)
+    nearest, least = None, math.inf
+    for candidate in candidates:
+        error = _error(put_in(candidate, by_name), value)
+        if error == 0 or error <= close < math.inf:
+            return candidate
+        if error < least:
+            nearest, least = candidate, error
+    return Number(value) if nearest is None or not least <= at_most < math.inf else nearest
+
+
+def _error(e: Expression, value: float) -> float:
+    """How far from a value a tree over numbers comes; infinitely far where Python raises."""
+    try:
+        found = evaluate(e)
+    except (ArithmeticError, ValueError):
+        return math.inf
+    if found == value or (math.isnan(found) and math.isnan(value)):
+        return 0.0
+    error = abs(found - value)
+    return math.inf if math.isnan(error) else error

@@ -6,6 +6,8 @@
 `app.engine.notation` writes them.
 """
 
+import math
+import operator
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -196,6 +198,83 @@ def terms(e: Expression) -> tuple[Expression, ...]:
 def factors(e: Expression) -> tuple[Expression, ...]:
     """What is multiplied in it: itself, if it is no product."""
     return e.factors if isinstance(e, Mul) else (e,)
+
+
+def add_up(parts: Iterable[Expression]) -> Expression:
+    """The sum of the parts: the part itself where there is one, and 0 where there is none."""
+    added = tuple(term for part in parts for term in terms(part))
+    if len(added) == 1:
+        return added[0]
+    return Add(added) if added else Number(0.0)
+
+
+def mapped(e: Expression, leaf: Callable[[Symbol | Partial], Expression]) -> Expression:
+    """The tree with every symbol replaced by what `leaf` makes of it."""
+    match e:
+        case Symbol() | Partial():
+            return leaf(e)
+        case Neg(operand):
+            return Neg(mapped(operand, leaf))
+        case Add(parts):
+            return Add(tuple(mapped(part, leaf) for part in parts))
+        case Mul(parts):
+            return Mul(tuple(mapped(part, leaf) for part in parts))
+        case Call(function, parts):
+            return Call(function, tuple(mapped(part, leaf) for part in parts))
+        case Div(left, right):
+            return Div(mapped(left, leaf), mapped(right, leaf))
+        case Pow(base, exponent):
+            return Pow(mapped(base, leaf), mapped(exponent, leaf))
+        case Sum(body, index, upper):
+            return Sum(mapped(body, leaf), index, upper)
+        case Cases(branches, otherwise):
+            conditions = [Compare(mapped(when.left, leaf), when.op, mapped(when.right, leaf)) for _, when in branches]
+            values = [mapped(value, leaf) for value, _ in branches]
+            return Cases(zip(values, conditions, strict=True), mapped(otherwise, leaf))
+    return e
+
+
+def evaluate(e: Expression) -> float:
+    """What a tree over numbers comes to, in the arithmetic of Python's floats, as `to_python` writes it.
+
+    Raises:
+        ArithmeticError, ValueError: where that arithmetic does.
+        TypeError: there is a symbol, or a Σ, in it.
+    """
+    match e:
+        case Number(value):
+            return float(value)
+        case Neg(operand):
+            return -evaluate(operand)
+        case Add(parts):
+            return sum(map(evaluate, parts))
+        case Mul(parts):
+            return math.prod(map(evaluate, parts))
+        case Div(left, right):
+            return evaluate(left) / evaluate(right)
+        case Pow(base, exponent):
+            return float(evaluate(base) ** evaluate(exponent))
+        case Call("sign", (x,)):
+            of = evaluate(x)
+            return (of > 0) - (of < 0) or of
+        case Call(function, parts):
+            return float(_PYTHON[function](*map(evaluate, parts)))
+        case Cases(branches, otherwise):
+            return evaluate(next((branch for branch, when in branches if _holds(when)), otherwise))
+    raise TypeError(f"not a tree over numbers: {e!r}")
+
+
+_PYTHON: dict[Function, Callable[..., float]] = {
+    "exp": math.exp, "log": math.log, "log1p": math.log1p, "expm1": math.expm1, "tanh": math.tanh, "sqrt": math.sqrt,
+    "erf": math.erf, "cos": math.cos, "abs": abs, "max": max, "min": min,
+}  # fmt: skip
+_RELATIONS: dict[Relation, Callable[[float, float], bool]] = {
+    ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le, "=": operator.eq
+}  # fmt: skip
+
+
+def _holds(when: Compare) -> bool:
+    return _RELATIONS[when.op](evaluate(when.left), evaluate(when.right))
 
 
 def max_(first: Operand, *others: Operand) -> Call:

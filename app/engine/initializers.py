@@ -1,7 +1,7 @@
 """Initialisers: the numbers that parameters start from, drawn as `torch.nn.init` spreads them."""
 
 import math
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,20 @@ w, n_in, n_out = Symbol("w"), Symbol("n", sub="in"), Symbol("n", sub="out")
 _bound, _std, _gain = Symbol("bound"), Symbol("std"), Symbol("gain")
 
 
+class Even(NamedTuple):
+    """Evenly between two bounds."""
+
+    low: float
+    high: float
+
+
+class Bell(NamedTuple):
+    """The normal distribution."""
+
+    mean: float
+    std: float
+
+
 class Initializer(Spec):
     """A way to fill a weight (units, inputs) or a bias (units,)."""
 
@@ -27,10 +41,17 @@ class Initializer(Spec):
         """Numbers of this shape for a layer with `fan_in` inputs; the same for the same arguments, everywhere."""
         raise NotImplementedError
 
+    def spread(self, shape: Shape, fan_in: int) -> Even | Bell | None:
+        """How a draw is spread; None where nothing is drawn."""
+        return None
+
 
 class _Uniform(Initializer):
     def bounds(self, shape: Shape, fan_in: int) -> tuple[float, float]:
         raise NotImplementedError
+
+    def spread(self, shape: Shape, fan_in: int) -> Even:
+        return Even(*self.bounds(shape, fan_in))
 
     def draw(self, shape: Shape, fan_in: int, seed: int, purpose: Purpose, layer: int) -> NDArray[np.float64]:
         low, high = self.bounds(shape, fan_in)
@@ -40,6 +61,9 @@ class _Uniform(Initializer):
 class _Normal(Initializer):
     def mean_and_std(self, shape: Shape, fan_in: int) -> tuple[float, float]:
         raise NotImplementedError
+
+    def spread(self, shape: Shape, fan_in: int) -> Bell:
+        return Bell(*self.mean_and_std(shape, fan_in))
 
     def draw(self, shape: Shape, fan_in: int, seed: int, purpose: Purpose, layer: int) -> NDArray[np.float64]:
         mean, std = self.mean_and_std(shape, fan_in)

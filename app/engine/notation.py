@@ -9,6 +9,7 @@
 import math
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from html import escape
 from itertools import count, pairwise
 from typing import ClassVar
@@ -35,6 +36,8 @@ from app.engine.expressions import (
     Symbol,
 )
 
+MANY = 50  # terms; more are written as a list, or left out for reading
+
 
 def plain_name(symbol: Symbol | Partial, indices: Mapping[str, str] = {}) -> str:
     """The name `to_python` looks a symbol up by: `z`, `z_2_1` (name, sup, sub), `dL_dz_2_1`.
@@ -43,6 +46,8 @@ def plain_name(symbol: Symbol | Partial, indices: Mapping[str, str] = {}) -> str
     """
     if isinstance(symbol, Partial):
         return f"d{plain_name(_top(symbol), indices)}_d{plain_name(symbol.by, indices)}"
+    if not indices:
+        return "_".join(filter(None, (symbol.name, symbol.sup, symbol.sub))).replace(",", "_")
     scripts = (part for script in (symbol.sup, symbol.sub) if script for part in script.split(","))
     return "_".join((symbol.name, *(indices.get(part, part) for part in scripts)))
 
@@ -67,7 +72,8 @@ def written(e: Formula, decimals: int | None = None) -> Written:
 def to_text(e: Formula, decimals: int | None = None) -> str:
     """The formula in Unicode text: a raised number is a layer, and `^` a power.
 
-    With `decimals`, numbers are written with so many, but whole constants (no `of`) stay as they are.
+    With `decimals`, numbers are written with so many, but whole constants (no `of`) and counts (`int`) stay whole, and
+    what is not 0 but would seem so, with two digits and an exponent.
     """
     return _Text(decimals).write(e)
 
@@ -90,6 +96,29 @@ def to_python(e: Formula, values: Mapping[str, float | str] = {}) -> str:
     one for as long as `values` has symbols of that index. An equation is worth its right side.
     """
     return _Python(values, {}).write(e)
+
+
+def elided(e: Expression) -> Expression:
+    """The tree for reading, with … for the middle of long sums."""
+    match e:
+        case Add(parts) if len(parts) > MANY:
+            return Add((*map(elided, parts[:3]), Symbol("…"), elided(parts[-1])))
+        case Add(parts):
+            return Add(tuple(map(elided, parts)))
+        case Mul(parts):
+            return Mul(tuple(map(elided, parts)))
+        case Call(function, parts):
+            return Call(function, tuple(map(elided, parts)))
+        case Neg(operand):
+            return Neg(elided(operand))
+        case Div(left, right):
+            return Div(elided(left), elided(right))
+    return e
+
+
+def symbol_names(e: Expression) -> set[str]:
+    """The plain names of the symbols in it."""
+    return set(_names(e))
 
 
 def _top(partial: Partial) -> Symbol:
@@ -151,6 +180,10 @@ _LOWERED = str.maketrans("0123456789=aehijklmnoprstuvx", "₀₁₂₃₄₅₆�
 
 # How tightly an expression holds together; below what its place asks for, it is put in parentheses.
 _LOOSE, _SUM, _NEGATIVE, _PRODUCT, _POWER, _ATOM = range(6)
+_LEVELS: dict[type, int] = {
+    Compare: _LOOSE, Equation: _LOOSE, Add: _SUM, Neg: _NEGATIVE, Mul: _PRODUCT, Sum: _PRODUCT, Pow: _POWER,
+    Partial: _POWER, Call: _ATOM,
+}  # fmt: skip
 
 
 class _Writer:
@@ -164,6 +197,7 @@ class _Writer:
     case, cases = "%s if %s; ", "{ %s%s otherwise }"
     flat = True  # fractions and exponents do not show by their position what belongs to them
     cases_level = _LOOSE
+    exponent_level = _ATOM  # of a number such as 1e-8
     last_factor_level = _PRODUCT
 
     def __init__(self, decimals: int | None = None) -> None:
@@ -171,32 +205,22 @@ class _Writer:
 
     def write(self, e: Formula, at_least: int = _LOOSE) -> str:
         body = self.body(e)
-        return self.parens % body if self.level(e) < at_least else body
+        return self.parens % body if at_least and self.level(e) < at_least else body
 
     def level(self, e: Formula) -> int:
-        match e:
-            case Compare() | Equation():
-                return _LOOSE
-            case Cases():
-                return self.cases_level
-            case Add():
-                return _SUM
-            case Neg():
-                return _NEGATIVE
-            case Number():
-                return _NEGATIVE if self.figures(e).startswith("-") else _ATOM
-            case Div():
-                return _PRODUCT if self.flat else _POWER
-            case Mul() | Sum():
-                return _PRODUCT
-            case Pow() | Partial() | Symbol(sup=str()):  # a raised layer leaves no place for an exponent
-                return _POWER
-        return _ATOM
+        if isinstance(e, Number):
+            figures = self.figures(e)
+            return _NEGATIVE if figures.startswith("-") else self.exponent_level if "e" in figures else _ATOM
+        if isinstance(e, Symbol):  # a raised layer leaves no place for an exponent
+            return _ATOM if e.sup is None else _POWER
+        if isinstance(e, Div):
+            return _PRODUCT if self.flat else _POWER
+        return self.cases_level if isinstance(e, Cases) else _LEVELS[type(e)]
 
     def body(self, e: Formula) -> str:
         match e:
             case Number(_, of):
-                return self.tag(self.number(self.figures(e)), of)
+                return self.number(self.figures(e), of)
             case Symbol(name, sup, sub, of):
                 return self.tag(self.scripted(name, sup, sub), of)
             case Partial(_, by, of):
@@ -255,11 +279,13 @@ class _Writer:
         value = float(e.value)
         if not math.isfinite(value):
             return "NaN" if math.isnan(value) else "∞" if value > 0 else "-∞"
-        if self.decimals is None or (e.of is None and value.is_integer()):
-            return repr(value).removesuffix(".0")
+        if self.decimals is None or isinstance(e.value, int) or (e.of is None and value.is_integer()):
+            return _short_exponent(repr(value).removesuffix(".0"))
+        if round(value, self.decimals) == 0 != value:
+            return _short_exponent(f"{value:.1e}")
         return f"{value:z.{self.decimals}f}"
 
-    def number(self, figures: str) -> str:
+    def number(self, figures: str, of: str | None) -> str:
         return figures
 
     def scripted(self, name: str, sup: str | None, sub: str | None) -> str:
@@ -295,19 +321,20 @@ class _Latex(_Writer):
         "max": r"\max\left(%s\right)",
         "min": r"\min\left(%s\right)",
     }
+    signs: ClassVar[dict[str, str]] = {"‖∇L‖": r"\lVert \nabla L \rVert", "…": r"\cdots"}
     case = r"%s & \text{if } %s \\ "
     cases = r"\begin{cases} %s%s & \text{otherwise} \end{cases}"
-    flat = False
+    flat, exponent_level = False, _POWER
 
     def joint(self, left: Expression, right: Expression) -> str:
         joint = _Writer.joint(self, left, right)
         return r" \, " if joint == self.beside and (_is_word(left) or _is_word(right)) else joint
 
-    def number(self, figures: str) -> str:
-        mantissa, e, exponent = figures.replace("∞", r"\infty").partition("e")
+    def number(self, figures: str, of: str | None) -> str:
+        mantissa, e, exponent = figures.partition("e")
         if e:
-            return rf"{mantissa}\mathrm{{e}}{{{exponent}}}"
-        return mantissa.replace("NaN", r"\mathrm{NaN}")
+            return rf"{mantissa} \times 10^{{{exponent}}}"
+        return mantissa.replace("∞", r"\infty").replace("NaN", r"\mathrm{NaN}")
 
     def names(self, script: str) -> str:
         return ",".join(map(self.name, script.split(",")))
@@ -315,6 +342,8 @@ class _Latex(_Writer):
     def name(self, name: str) -> str:
         if name in _GREEK:
             return f"\\{name}"
+        if name in self.signs:
+            return self.signs[name]
         if len(name) == 1 or name.isdecimal():
             return name
         escaped = re.sub(r"([_%&#$])", r"\\\1", name)
@@ -346,18 +375,30 @@ class _MathML(_Writer):
         "abs": "<mrow><mo>|</mo>%s<mo>|</mo></mrow>",
         "sqrt": "<msqrt>%s</msqrt>",
     }
+    signs: ClassVar[dict[str, str]] = {
+        "‖∇L‖": "<mrow><mo>‖</mo><mrow><mo>∇</mo><mi>L</mi></mrow><mo>‖</mo></mrow>",
+        "…": "<mo>⋯</mo>",
+    }
     case = "<mtr><mtd>%s</mtd><mtd><mtext>if </mtext>%s</mtd></mtr>"
     cases = "<mrow><mo>{</mo><mtable>%s<mtr><mtd>%s</mtd><mtd><mtext>otherwise</mtext></mtd></mtr></mtable></mrow>"
-    flat = False
+    flat, exponent_level = False, _POWER
 
-    def number(self, figures: str) -> str:
-        return f"<mn>{figures}</mn>"
+    def number(self, figures: str, of: str | None = None) -> str:
+        mantissa, e, exponent = figures.partition("e")
+        digits = self.tag(f"<mn>{mantissa}</mn>", of)
+        if not e:
+            return digits
+        size = f"<mn>{exponent.removeprefix('-')}</mn>"
+        power = self.pow % ("<mn>10</mn>", self.row % (self.negative + size) if exponent.startswith("-") else size)
+        return self.row % (digits + self.times + power)
 
     def names(self, script: str) -> str:
         first, *others = map(self.name, script.split(","))
         return self.row % self.comma.join((first, *others)) if others else first
 
     def name(self, name: str) -> str:
+        if name in self.signs:
+            return self.signs[name]
         return self.number(name) if name.isdecimal() else f"<mi>{escape(_GREEK.get(name, name))}</mi>"
 
     def scripted(self, name: str, sup: str | None, sub: str | None) -> str:
@@ -389,6 +430,8 @@ class _Python(_Writer):
 
     def write(self, e: Formula, at_least: int = _LOOSE) -> str:
         """Write what has no notation in Python by what it amounts to."""
+        if isinstance(e, Number):
+            return _Writer.write(self, e, at_least)
         match e:
             case Symbol() | Partial():
                 name = plain_name(e, self.indices)
@@ -400,6 +443,8 @@ class _Python(_Writer):
                 e = Cases(((1, Compare(x, ">", 0)), (-1, Compare(x, "<", 0))), x)
             case Sum(body, index, upper):
                 return f"sum([{', '.join(self.unrolled(body, index, upper))}])"
+            case Add(terms) if len(terms) > MANY:  # a chain of operators would be nested too deep for Python
+                return f"sum([{', '.join(map(self.write, terms))}])"
             case Equation(_, right):
                 return self.write(right, at_least)
         return _Writer.write(self, e, at_least)
@@ -422,11 +467,19 @@ class _Python(_Writer):
             yield _Python(self.values, indices).write(body)
 
 
+def _short_exponent(figures: str) -> str:
+    """Python's 1e-08 and 1e+16 as 1e-8 and 1e16."""
+    mantissa, e, exponent = figures.partition("e")
+    return f"{mantissa}e{int(exponent)}" if e else figures
+
+
+@lru_cache(maxsize=4096)
 def _raised(script: str) -> str:
     raised = script.translate(_RAISED)
     return raised if _all_found(script, raised) else f"^({script})"
 
 
+@lru_cache(maxsize=4096)
 def _lowered(script: str) -> str:
     lowered = script.translate(_LOWERED)
     if _all_found(script, lowered):

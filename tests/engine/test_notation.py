@@ -149,9 +149,9 @@ def test_text_and_latex(formula: Formula, text: str, latex: str | None) -> None:
         (Number(0.1 + 0.2), None, "0.30000000000000004", "0.30000000000000004", "0.30000000000000004"),
         (Number(0.593269992), 5, "0.59327", "0.59327", "0.593269992"),
         (Number(1), 5, "1", "1", "1.0"),
-        (Number(1, "hidden.a[0]"), 5, "1.00000", "1.00000", "1.0"),
-        (Number(-1e-9), 2, "0.00", "0.00", "-1e-09"),
-        (Number(-1e-9), None, "-1e-09", r"-1\mathrm{e}{-09}", "-1e-09"),
+        (Number(1.0, "hidden.a[0]"), 5, "1.00000", "1.00000", "1.0"),
+        (Number(-1e-9), 2, "-1.0e-9", r"-1.0 \times 10^{-9}", "-1e-09"),
+        (Number(-1e-9), None, "-1e-9", r"-1 \times 10^{-9}", "-1e-09"),
         (Number(math.inf), 2, "∞", r"\infty", "1e999"),
         (Number(-math.inf), None, "-∞", r"-\infty", "-1e999"),
         (Number(math.nan), 2, "NaN", r"\mathrm{NaN}", "(1e999 - 1e999)"),
@@ -161,7 +161,48 @@ def test_numbers(number: Number, decimals: int | None, text: str, latex: str, py
     assert to_text(number, decimals) == text
     assert to_latex(number, decimals) == latex
     assert to_python(number) == python
-    assert ET.fromstring(to_mathml(number, decimals))[0].text == text
+    inside = "".join(ET.fromstring(to_mathml(number, decimals)).itertext())
+    assert inside == latex.replace(r" \times 10^{-", "×10−").strip("}") or inside == text
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "text"),
+    [
+        (0.0006, 5, "0.00060"), (0.00001, 5, "0.00001"), (0.0000051, 5, "0.00001"), (0.0000049, 5, "4.9e-6"),
+        (-0.0000049, 5, "-4.9e-6"), (0.0, 5, "0.00000"), (-0.0, 5, "0.00000"), (1e-8, 5, "1.0e-8"),
+        (0.4, 0, "4.0e-1"), (0.6, 0, "1"), (5e-324, 12, "4.9e-324"), (0.0049, 2, "4.9e-3"),
+    ],
+)  # fmt: skip
+def test_what_is_not_0_does_not_read_as_0(value: float, decimals: int, text: str) -> None:
+    assert to_text(Number(value, "w"), decimals) == text
+    assert (r"\times 10^{" in to_latex(Number(value, "w"), decimals)) is ("e" in text)
+
+
+def test_powers_of_ten_in_a_formula() -> None:
+    """They hold together as a power does: as a base they stand in parentheses, as a factor they need none."""
+    small, w = Number(5e-9, "small"), Number(0.5, "w")
+    assert to_text(small**2 + w * small, 5) == "5.0e-9^2 + 0.50000 × 5.0e-9"
+    assert to_latex(small**2, 5) == r"\left(5.0 \times 10^{-9}\right)^{2}"
+    assert to_latex(small * w - -small, 5) == r"5.0 \times 10^{-9} \times 0.50000 - \left(-5.0 \times 10^{-9}\right)"
+    assert to_latex(w / (1 + Number(1e20)), 5) == r"\frac{0.50000}{1 + 1 \times 10^{20}}"
+    assert to_python(small * w) == "5e-09 * 0.5"
+    root = ET.fromstring(to_mathml(w / small + Number(1e20), 5))
+    assert [(e.text, e.get("data-of")) for e in root.iter(f"{MATHML}mn")] == [
+        ("0.50000", "w"), ("5.0", "small"), ("10", None), ("9", None), ("1", None), ("10", None), ("20", None),
+    ]  # fmt: skip
+    assert "".join(root.itertext()) == "0.500005.0×10−9+1×1020"
+    assert [len(e) for e in root.iter(f"{MATHML}msup")] == [2, 2]
+    assert [len(e) for e in root.iter(f"{MATHML}mfrac")] == [2]
+
+
+def test_signs_that_are_no_letters() -> None:
+    norm = Symbol("‖∇L‖")
+    assert to_text(norm + Symbol("…")) == "‖∇L‖ + …"
+    assert to_latex(norm + Symbol("…")) == r"\lVert \nabla L \rVert + \cdots"
+    root = ET.fromstring(to_mathml(norm + Symbol("…")))
+    assert [(e.tag.removeprefix(MATHML), e.text) for e in root.iter() if e.text] == [
+        ("mo", "‖"), ("mo", "∇"), ("mi", "L"), ("mo", "‖"), ("mo", "+"), ("mo", "⋯"),
+    ]  # fmt: skip
 
 
 def test_mathml_tells_what_each_number_stands_for() -> None:

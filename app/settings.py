@@ -17,6 +17,9 @@ class Settings(BaseSettings):
     max_lists: PositiveInt = Field(250_000, description="How many lists and objects a request body may have in it.")
     max_sessions: PositiveInt = Field(10_000, description="How many sessions there may be at once.")
     max_bytes: PositiveInt = Field(4096 * MIB, description="The memory that all sessions may hold together, in bytes.")
+    max_history: PositiveInt = Field(
+        64 * MIB, description="The memory that a session's past may hold, in bytes; beyond it, old states are let go."
+    )
     max_parameters: PositiveInt = Field(20_000_000, description="How many parameters a network may have.")
     max_batch: PositiveInt = Field(100_000, description="How many rows a call, or a session's data, may have.")
     max_epochs: PositiveInt = Field(1_000_000, description="How many epochs one call may train.")

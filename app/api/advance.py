@@ -8,10 +8,10 @@ from pydantic import Field
 
 from app.api import examples, negotiation
 from app.api.responses import changed_headers, json_response, snapshot_response, view_of
-from app.api.routing import ChangeCall, Parameters, ReadCall, Route, SessionCall, offers
+from app.api.routing import AsOf, ChangeCall, ReadCall, Route, SessionCall, offers
 from app.api.schemas import PredictionSchema, SnapshotSchema, TrainedSchema
 from app.api.snapshots import SnapshotQuery, nonfinite_word, predicted, rounded, snapshot
-from app.sessions.operations import Backward, Forward, History, Predict, Step, Train
+from app.sessions.operations import Backward, Forward, Predict, Step, Train, Trained
 
 router = APIRouter(prefix="/v1/sessions/{session_id}", tags=["Advance"], route_class=Route)
 
@@ -74,7 +74,7 @@ async def train(
     view = view_of(call, query, None)
     outcome = await call.sessions.change(call.session.id, body, call.if_match)
     session, result = outcome.session, outcome.result
-    assert isinstance(result, History)
+    assert isinstance(result, Trained)
     stopped: dict[str, Any] = {**result.stopped}
     if stopped["actual"] is not None and not isfinite(stopped["actual"]):
         stopped["actual"] = nonfinite_word(stopped["actual"])
@@ -86,7 +86,7 @@ async def train(
     )  # fmt: skip
 
 
-class PredictQuery(Parameters):
+class PredictQuery(AsOf):
     """What a prediction answers beside the outputs."""
 
     include: Annotated[
@@ -96,7 +96,7 @@ class PredictQuery(Parameters):
 
 @router.post(
     "/predict", summary="Run the network on rows", response_model=PredictionSchema,
-    responses=examples.problems("session", "body"),
+    responses=examples.problems("session", "body", "past"),
 )  # fmt: skip
 async def predict(
     call: ReadCall,

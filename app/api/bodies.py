@@ -13,6 +13,7 @@ from starlette.types import Receive
 from app.api.negotiation import JSON
 from app.api.problems import BodyTooLarge, MalformedBody, UnsupportedMediaType
 from app.errors import InvalidInput, field_errors
+from app.exports.npz import TooLarge, from_npz
 from app.sessions.service import Sessions
 from app.settings import Settings
 
@@ -20,9 +21,10 @@ LARGE_BODY = 64 * 1024
 
 
 class JsonBody:
-    """Reads JSON into a type."""
+    """Reads JSON into a type; where it `takes` npz too, this is read into named arrays."""
 
-    def __init__(self, annotation: Any) -> None:
+    def __init__(self, annotation: Any, takes: str | None = None) -> None:
+        self.takes = takes
         self.adapter: TypeAdapter[Any] = TypeAdapter(annotation)
         try:
             self.default = self.adapter.validate_python({})
@@ -37,15 +39,17 @@ class JsonBody:
             Full: too many large bodies are waiting to be parsed.
         """
         settings, length = sessions.settings, headers.get("content-length")
-        text = b""
+        text, npz = b"", self.takes is not None and _media_type(headers) == self.takes
         if length != "0":
             if length is not None or "transfer-encoding" in headers:
-                _check_type(headers)
+                _check_type(headers, npz=npz)
             if length is not None and length.isdecimal() and (len(length) > 18 or int(length) > settings.max_body):
                 raise _too_large(settings)
             text = await _read(receive, settings)
             if text:  # HTTP/2 announces neither
-                _check_type(headers)
+                _check_type(headers, npz=npz)
+        if npz:
+            return await sessions.parsing.run(lambda: _parse_npz(text, settings))
         if len(text) <= LARGE_BODY:
             return self._parse(text)
         _check_lists(text, settings)
@@ -70,13 +74,28 @@ class JsonBody:
             raise InvalidInput(field_errors(error, value)) from None
 
 
-def _check_type(headers: dict[str, str]) -> None:
+def _media_type(headers: dict[str, str]) -> str:
+    return headers.get("content-type", "").split(";")[0].strip().lower()
+
+
+def _parse_npz(content: bytes, settings: Settings) -> dict[str, Any]:
+    try:
+        return from_npz(content, settings.max_body)
+    except TooLarge as error:
+        limit = settings.max_body
+        detail = f"takes an npz that unpacks to at most {limit:,} bytes (GRADSTEP_MAX_BODY)"
+        raise BodyTooLarge(detail, limit=limit, estimate=error.size, setting="GRADSTEP_MAX_BODY") from None
+    except ValueError as error:
+        raise MalformedBody(f"the body is no npz that is taken here: {error}") from None
+
+
+def _check_type(headers: dict[str, str], *, npz: bool = False) -> None:
     content_type = headers.get("content-type")
     if headers.get("content-encoding", "identity") != "identity":
         raise UnsupportedMediaType("takes a body without a content coding")
-    if content_type == JSON:
+    if content_type == JSON or npz:
         return
-    media_type = (content_type or "").split(";")[0].strip().lower()
+    media_type = _media_type(headers)
     if media_type != JSON and not (media_type.startswith("application/") and media_type.endswith("+json")):
         raise UnsupportedMediaType("takes application/json (with curl: -H 'Content-Type: application/json', or --json)")
 

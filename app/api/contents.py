@@ -9,8 +9,8 @@ from app.engine.state import State
 from app.engine.tensors import Trace
 from app.sessions.session import Session
 
-PARTS = ("activations", "gradients", "parameters", "optimizer", "jacobians")
-DEFAULT_PARTS = frozenset(PARTS[:4])
+PARTS = ("activations", "gradients", "parameters", "optimizer", "health", "jacobians")
+DEFAULT_PARTS = frozenset(PARTS[:5])
 _OF_PARAMETERS = frozenset(PARTS[1:4])
 
 

@@ -68,6 +68,49 @@ PREDICT = {
     "rows": {"summary": "Other inputs", "value": {"inputs": [[0.3, 0.7]]}},
 }
 
+REWIND = {
+    "revision": {"summary": "To a revision", "value": {"revision": 2}},
+    "epoch": {"summary": "To where an epoch ended, though it lies inside a training", "value": {"epoch": 35}},
+}
+FORK = {
+    "here": {"summary": "From where the session stands", "value": {"name": "another learning rate"}},
+    "epoch": {"summary": "From where an epoch ended", "value": {"epoch": 35}},
+}
+TENSORS = {
+    "deltas": {
+        "summary": "What another implementation got",
+        "value": {"hidden.z": [[0.3775, 0.3925]], "hidden.dL_dz": [[0.0134, 0.015]]},
+    }
+}
+EDITS = {
+    "number": {"summary": "One number", "value": {"hidden.weight[0][1]": 0.5}},
+    "tensor": {"summary": "A whole tensor", "value": {"output.bias": [0.1]}},
+}
+VERIFY = {
+    "deltas": {
+        "summary": "Deltas worked out by hand, one of them wrong",
+        "value": {"values": {"output.dL_dz": [["0.13850"]], "hidden.dL_dz": [["0.01199", "0.01362"]]}},
+    },
+    "blanks": {
+        "summary": "A sheet with a blank, and only the first mistake given away",
+        "value": {"values": {"hidden.a": [[0.5933, None]], "loss": 0.2748}, "reveal": "first_wrong"},
+    },
+}
+GRADCHECK = {
+    "all": {"summary": "Every parameter", "value": {}},
+    "one": {
+        "summary": "One number, with an eps of one's own",
+        "value": {"parameters": ["hidden.weight[0][1]"], "eps": 1e-5},
+    },
+}
+PREVIEW = {
+    "own": {"summary": "What step would do", "value": {}},
+    "other": {"summary": "Under another optimizer", "value": {"optimizer": {"type": "adam", "learning_rate": 0.01}}},
+}
+NPZ_BODY = {
+    "requestBody": {"content": {"application/x-npz": {"schema": {"type": "string", "format": "binary"}}}},
+}
+
 _EXAMPLES: dict[type[GradstepError], tuple[GradstepError, str]] = {
     type(error): (error, path)
     for error, path in (
@@ -75,7 +118,10 @@ _EXAMPLES: dict[type[GradstepError], tuple[GradstepError, str]] = {
         (NotFound("nothing is at this path; /docs lists what there is"), "/v1/session"),
         (SessionNotFound("no session has this id"), _SESSION),
         (SessionExpired("this session was not changed for too long and is gone", expired_at=1795000000.0), _SESSION),
-        (RevisionGone("only the revision where the session stands is kept, which is 4"), f"{_SESSION}/snapshot"),
+        (
+            RevisionGone("the session went back to before this revision and on from there, which cut it off"),
+            f"{_SESSION}/snapshot",
+        ),
         (NotAcceptable("this can be had as application/json"), _SESSION),
         (WrongPhase("there are no gradients to step from", "backward"), f"{_SESSION}/step"),
         (Busy("work on this session is under way"), f"{_SESSION}/step"),
@@ -115,6 +161,9 @@ _GROUPS: dict[str, tuple[type[GradstepError], ...]] = {
     "session": (SessionNotFound, SessionExpired),
     "body": (UnsupportedMediaType, BodyTooLarge, MalformedBody, LimitExceeded, Full),
     "change": (RevisionMismatch, Busy, WrongPhase, Full),
+    "past": (RevisionGone, Full),
+    "phase": (WrongPhase,),
+    "limit": (LimitExceeded,),
 }
 _ETAG = {"description": "The revision, as an entity tag.", "schema": {"type": "string"}, "example": '"7"'}
 _CHANGED = {
@@ -128,10 +177,8 @@ _NPZ = {"application/x-npz": {"schema": {"type": "string", "format": "binary"}}}
 
 
 def problems(*groups: str, snapshot: bool = False, not_modified: bool = False) -> dict[int | str, dict[str, Any]]:
-    """The error answers of a call: those of every call, and of the groups `session`, `body` and `change`."""
+    """The error answers of a call: those of every call, and of its groups (see `_GROUPS`)."""
     kinds = dict.fromkeys([*_ALWAYS, *(kind for group in groups for kind in _GROUPS[group])])
-    if not_modified:
-        kinds[RevisionGone] = None
     kinds[Full] = None
     responses: dict[int | str, dict[str, Any]] = {}
     for kind in kinds:
@@ -151,6 +198,23 @@ def problems(*groups: str, snapshot: bool = False, not_modified: bool = False) -
     if not_modified:
         responses[304] = {"description": "The client has this revision already"}
     return responses
+
+
+def tensor() -> dict[int | str, dict[str, Any]]:
+    """The answers of the call that reads one tensor."""
+    npy = {"application/x-npy": {"schema": {"type": "string", "format": "binary"}}}
+    return {200: {"content": npy, "headers": {"ETag": _ETAG}}, **problems("session", "past", "phase", "unknown")}
+
+
+def explanation() -> dict[int | str, dict[str, Any]]:
+    """The answers of the call that explains a number."""
+    page = {"text/markdown": {"schema": {"type": "string"}}}
+    return {200: {"content": page}, **problems("session", "past", "phase", "limit")}
+
+
+def forked() -> dict[int | str, dict[str, Any]]:
+    """The answers of the call that forks a session."""
+    return {201: {"headers": {"Location": _LOCATION, **_CHANGED}}, **problems("session", "body", "past")}
 
 
 def create(dry_run: type) -> dict[int | str, dict[str, Any]]:

@@ -8,6 +8,9 @@ from app.errors import FieldError, InvalidInput
 
 JSON = "application/json"
 NPZ = "application/x-npz"
+NPY = "application/x-npy"
+CSV = "text/csv"
+MARKDOWN = "text/markdown"
 
 
 def _ranges(header: str) -> list[tuple[str, float]]:
@@ -55,7 +58,7 @@ def takes_gzip(accept_encoding: str | None) -> bool:
 
 
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')
-_REVISION = re.compile(r"([0-9]{1,18})(?:-[a-z]+)*")
+_REVISION = re.compile(r"([0-9]{1,18})(?:-[a-z0-9]+)*")
 
 
 def revisions(if_match: str | None) -> frozenset[int] | None:

@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 from fastapi import Response
@@ -10,7 +11,10 @@ from app.api import negotiation
 from app.api.contents import View
 from app.api.routing import Call, SessionCall
 from app.api.snapshots import PIECE, SnapshotQuery, arrays, dumps, snapshot
+from app.engine import names
+from app.engine.names import Address
 from app.exports.npz import to_npz
+from app.sessions import limits
 from app.sessions.session import Session
 
 GZIP_BYTES = 32 * 1024
@@ -63,11 +67,21 @@ def view_of(call: SessionCall, query: SnapshotQuery, n: int | None) -> View:
     return query.view(call.session, call.sessions.settings.max_numbers, n)
 
 
+def check_size(call: SessionCall, address: Address, pointer: str) -> None:
+    """Refuse a softmax's derivatives (n, units, units) that are too many to be made; other tensors are there already.
+
+    Raises LimitExceeded.
+    """
+    if address.term == "da_dz":
+        shape = names.shape(call.session.config, address, call.session.state)
+        limits.check_numbers(call.sessions.settings, prod(shape), pointer)
+
+
 async def snapshot_response(
     call: Call, session: Session, view: View, headers: dict[str, str] | None = None
 ) -> Response:
     """A session's snapshot, as JSON or npz."""
-    headers, tag = headers or {}, str(session.revision)
+    headers, tag = headers or {}, session.tag
     headers["Vary"] = "Accept, Accept-Encoding"
     size = _size(session)
     if call.accept == negotiation.NPZ:

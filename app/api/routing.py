@@ -5,7 +5,7 @@ for an unknown session before it looks at the body. So each route here binds its
 that FastAPI makes the OpenAPI document of:
 
     unknown path 404 · method 405 · session 404, 410 · Accept 406 · Content-Type 415 · size 413 · syntax 400 ·
-    body, then query, then headers 422 · If-Match 412 · busy, then wrong phase 409 · room 503 · act
+    body, then query, then headers 422 · as of when 410 · If-Match 412 · busy, then wrong phase 409 · room 503 · act
 
 (Keys and rates belong between the method and the session, the replay of an answer before If-Match.) The routers do the
 first two, this module those up to 422, and `Sessions` the rest.
@@ -19,7 +19,7 @@ from fastapi import Depends, Header, Path, Request, Response
 from fastapi.params import Body as BodyParam
 from fastapi.params import Query as QueryParam
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
@@ -36,6 +36,13 @@ class Parameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class AsOf(Parameters):
+    """As of when a read is to answer (default: as the session stands now); with both, at that revision's epoch."""
+
+    revision: Annotated[int | None, Field(ge=0, le=2**53, description="Answer as of this revision.")] = None
+    epoch: Annotated[int | None, Field(ge=0, le=2**53, description="Answer as of where this epoch ended.")] = None
+
+
 @dataclass(slots=True)
 class Call:
     """What every endpoint may need: the request, the sessions, and what the headers ask for."""
@@ -49,7 +56,7 @@ class Call:
 
 @dataclass(slots=True)
 class SessionCall(Call):
-    """A call about one session, as it was when the request came."""
+    """A call about one session, as it was when the request came, or as of when the query asks for."""
 
     session: Session
 
@@ -84,6 +91,12 @@ def offers(*media_types: str) -> Callable[[Callable[..., Any]], Callable[..., An
     return mark
 
 
+def takes_npz(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """Say that the body of an endpoint may be an npz of named arrays, in place of a JSON object of named lists."""
+    endpoint.__dict__["takes"] = negotiation.NPZ
+    return endpoint
+
+
 class Route(APIRoute):
     """A route whose endpoint takes a `call`, and maybe a `body` and a `query`."""
 
@@ -107,7 +120,7 @@ class Route(APIRoute):
         about_session = "{session_id}" in self.path
         hints = endpoint.__annotations__
         conditional = hints["call"] is ChangeCall
-        body = JsonBody(_type_of(hints["body"], BodyParam)) if "body" in hints else None
+        body = JsonBody(_type_of(hints["body"], BodyParam), endpoint.__dict__.get("takes")) if "body" in hints else None
         query = _Query(hints["query"]) if "query" in hints else _NO_QUERY
 
         async def handle(request: Request) -> Response:
@@ -121,6 +134,8 @@ class Route(APIRoute):
                 arguments["body"] = await body.read(headers, request.receive, sessions)
             if (asked := query.read(request)) is not None:
                 arguments["query"] = asked
+                if about_session and isinstance(asked, AsOf):
+                    session = await sessions.past.at(session, asked.revision, asked.epoch)
             if_match = negotiation.revisions(headers.get("if-match")) if conditional else None
             if about_session:
                 return await endpoint(SessionCall(request, headers, sessions, accept, if_match, session), **arguments)
@@ -145,11 +160,14 @@ class _Query:
 
     def __init__(self, annotation: Any) -> None:
         self.adapter: TypeAdapter[Any] = TypeAdapter(_type_of(annotation, QueryParam))
-        self.default = self.adapter.validate_python({})
+        try:
+            self.default = self.adapter.validate_python({})
+        except ValidationError:  # there is one that is needed
+            self.default = None
 
     def read(self, request: Request) -> Any:
         """The validated parameters; unknown ones are refused with the rest (InvalidInput)."""
-        if not request.scope["query_string"]:
+        if not request.scope["query_string"] and self.default is not None:
             return self.default
         values = dict(request.query_params)
         try:

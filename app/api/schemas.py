@@ -4,9 +4,12 @@ from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
+from app.engine.compare import Comparison
+from app.engine.health import Health
 from app.engine.position import Next, Operation
 from app.engine.state import Phase
 from app.engine.training import Entry, Reason
+from app.exports.explanations import ExplanationJson
 
 Number = float | None
 Vector = list[Number]
@@ -58,8 +61,17 @@ class SnapshotSchema(TypedDict):
     targets: NotRequired[Matrix | list[int] | None]
     outputs: NotRequired[Matrix | None]
     layers: list[LayerSchema]
+    health: NotRequired[Health]
     nonfinite: list[NonfiniteSchema]
     omitted: list[str]
+
+
+class ForkSchema(TypedDict):
+    """Where a session was forked from."""
+
+    session: str
+    revision: int
+    epoch: int | None
 
 
 class _SessionBase(TypedDict):
@@ -78,7 +90,7 @@ class _SessionBase(TypedDict):
     epoch_position: int
     loss: Number
     parameter_count: int
-    forked_from: None
+    forked_from: ForkSchema | None
     run: None
 
 
@@ -121,6 +133,62 @@ class RowsSchema(TypedDict):
 
     inputs: Matrix
     targets: Matrix | list[int]
+
+
+class RevisionSchema(TypedDict):
+    """A change of a session, and how it stood after it. In `arguments`, null is what was too large to keep."""
+
+    revision: int
+    operation: str
+    label: str
+    arguments: dict[str, Any]
+    phase: Phase
+    steps: int
+    epochs: int
+    loss: Number
+    state_hash: str
+    at: str
+    kept: bool
+    epoch_from: NotRequired[int]
+    epoch_to: NotRequired[int]
+    run: NotRequired[str | None]
+
+
+class HistorySchema(TypedDict):
+    """A page of a session's revisions, newest last, and the URL of the next one."""
+
+    items: list[RevisionSchema]
+    next: str | None
+
+
+class CurvesSchema(TypedDict):
+    """The entries of a session's epochs as columns of equal length; what no entry has is left out."""
+
+    epoch: list[int]
+    steps: list[int]
+    loss: list[Number]
+    test_loss: NotRequired[list[Number]]
+    accuracy: NotRequired[list[Number]]
+    test_accuracy: NotRequired[list[Number]]
+    gradient_norm: NotRequired[list[Number]]
+    learning_rate: NotRequired[list[Number]]
+    elapsed: NotRequired[list[Number]]
+
+
+class ConfigDifferenceSchema(TypedDict):
+    """A place where two configs differ."""
+
+    pointer: str
+    value: Any
+    against: Any
+
+
+class ComparisonSchema(Comparison):
+    """How two states differ; `only_here` and `only_there` name the tensors that one of them alone has."""
+
+    only_here: list[str]
+    only_there: list[str]
+    config: list[ConfigDifferenceSchema]
 
 
 class DataSchema(TypedDict):
@@ -247,6 +315,37 @@ class AboutSchema(TypedDict):
     description: str
     version: str
     links: dict[str, str]
+
+
+class TensorSchema(TypedDict):
+    """One tensor, or one number of it."""
+
+    name: str
+    shape: list[int]
+    dtype: str
+    value: Any
+    nonfinite: list[NonfiniteSchema]
+
+
+class MovedSchema(TypedDict):
+    """A parameter before and after a step, and the difference."""
+
+    before: Tensor
+    after: Tensor
+    update: Tensor
+
+
+class PreviewSchema(TypedDict):
+    """What a step would do."""
+
+    parameters: dict[str, MovedSchema]
+    gradient_norm: Number
+
+
+class WorkedExampleSchema(TypedDict):
+    """Every number of the present step, in the order of computation."""
+
+    items: list[ExplanationJson]
 
 
 class HealthSchema(TypedDict):

@@ -9,7 +9,7 @@ from pydantic import Discriminator, Field, Tag
 from app.api import examples, negotiation
 from app.api.problems import timestamp
 from app.api.responses import changed_headers, json_response, snapshot_response, view_of
-from app.api.routing import AnyCall, ChangeCall, Parameters, ReadCall, Route, SessionCall, offers
+from app.api.routing import AnyCall, AsOf, Call, ChangeCall, Parameters, ReadCall, Route, offers
 from app.api.schemas import (
     DataSchema,
     DryRunSchema,
@@ -21,9 +21,9 @@ from app.api.snapshots import SnapshotQuery
 from app.engine import cost, position
 from app.engine.data import Inline
 from app.engine.network import Config
-from app.errors import FieldError, InvalidInput, RevisionGone
+from app.errors import FieldError, InvalidInput
 from app.exports.document import Document, export, restore, rows_in_use
-from app.sessions.operations import Change, NewData
+from app.sessions.edits import Change, NewData
 from app.sessions.session import Session, rows_to_json
 
 router = APIRouter(prefix="/v1/sessions", route_class=Route)
@@ -72,10 +72,8 @@ class ListQuery(Parameters):
     after: Annotated[str | None, Field(max_length=100, description="Where the page before ended.")] = None
 
 
-class ReadQuery(SnapshotQuery):
+class ReadQuery(SnapshotQuery, AsOf):
     """What a snapshot shows, and as of when."""
-
-    revision: Annotated[int | None, Field(ge=0, description="The revision to show; only the last one is kept.")] = None
 
 
 def describe(session: Session, *, config: bool = True) -> dict[str, Any]:
@@ -97,7 +95,7 @@ def describe(session: Session, *, config: bool = True) -> dict[str, Any]:
         "epoch_position": state.epoch_position,
         "loss": state.loss,
         "parameter_count": live.network.parameter_count,
-        "forked_from": None,
+        "forked_from": session.forked_from._asdict() if session.forked_from else None,
         "run": None,
     }
     if config:
@@ -110,10 +108,11 @@ def _numbers(session: Session) -> int:
     return session.text_bytes // 20 + (session.data.nbytes // 8 if session.data else 0)
 
 
-async def _described(call: SessionCall, session: Session) -> Response:
+async def described(call: Call, session: Session, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """An answer that describes a session after a change, or a new one."""
     return await json_response(
-        call, lambda: describe(session), headers=changed_headers(session), tag=str(session.revision),
-        numbers=_numbers(session),
+        call, lambda: describe(session), status, {**(headers or {}), **changed_headers(session)},
+        tag=session.tag, numbers=_numbers(session),
     )  # fmt: skip
 
 
@@ -153,10 +152,7 @@ async def create(
             numbers=count + (draft.data.nbytes // 8 if draft.data else 0),
         )  # fmt: skip
     session = await sessions.create(draft, state)
-    headers = {"Location": f"/v1/sessions/{session.id}", **changed_headers(session)}
-    return await json_response(
-        call, lambda: describe(session), 201, headers, tag=str(session.revision), numbers=_numbers(session)
-    )
+    return await described(call, session, 201, {"Location": f"/v1/sessions/{session.id}"})
 
 
 @router.get(
@@ -200,7 +196,7 @@ async def read(call: ReadCall) -> Response:
 async def change(call: ChangeCall, body: Annotated[Change, Body(openapi_examples=examples.CHANGES)]) -> Response:
     """JSON Merge Patch (RFC 7396): what is not named stays as it is. One revision."""
     outcome = await call.sessions.change(call.session.id, body, call.if_match)
-    return await _described(call, outcome.session)
+    return await described(call, outcome.session)
 
 
 @router.delete(
@@ -215,9 +211,9 @@ async def delete(call: ChangeCall) -> Response:
 
 @router.get(
     "/{session_id}/data", response_model=DataSchema, summary="Read the data", tags=["Data"],
-    responses=examples.problems("session"),
+    responses=examples.problems("session", "past"),
 )  # fmt: skip
-async def read_data(call: ReadCall) -> Response:
+async def read_data(call: ReadCall, query: Annotated[AsOf, Query()]) -> Response:
     """The rows that the session trains and tests on; null without."""
     data = call.session.data
     body: dict[str, Any] = {"inputs": None, "targets": None, "test": None}
@@ -233,33 +229,28 @@ async def read_data(call: ReadCall) -> Response:
 async def replace_data(call: ChangeCall, body: Annotated[Inline, Body(openapi_examples=examples.DATA)]) -> Response:
     """Other rows to train on. Trace and gradients become null. One revision."""
     outcome = await call.sessions.change(call.session.id, NewData(body), call.if_match)
-    return await _described(call, outcome.session)
+    return await described(call, outcome.session)
 
 
 @router.get(
     "/{session_id}/snapshot", response_model=SnapshotSchema, summary="Read every number", tags=["Read"],
-    responses=examples.problems("session", snapshot=True, not_modified=True), openapi_extra=IF_NONE_MATCH,
+    responses=examples.problems("session", "past", snapshot=True, not_modified=True), openapi_extra=IF_NONE_MATCH,
 )  # fmt: skip
 @offers(negotiation.JSON, negotiation.NPZ)
 async def read_snapshot(call: ReadCall, query: Annotated[ReadQuery, Query()]) -> Response:
     """Every activation, gradient and weight, exactly. `Accept: application/x-npz` gives the arrays by name."""
-    view, revision = view_of(call, query, call.session.trace_count or None), call.session.revision
-    if query.revision is not None and query.revision > call.session.latest_revision:
-        detail = f"the session has no such revision yet; its latest is {call.session.latest_revision}"
-        raise InvalidInput([FieldError("?revision", detail)])
-    if query.revision not in (None, revision):
-        raise RevisionGone(f"only the revision where the session stands is kept, which is {revision}")
-    tags = [f'"{revision}-npz"'] if call.accept == negotiation.NPZ else [f'"{revision}"', f'"{revision}-gzip"']
-    if tag := negotiation.held(call.headers.get("if-none-match"), tags):
-        return Response(status_code=304, headers={"ETag": tag, "Vary": "Accept, Accept-Encoding"})
+    view, tag = view_of(call, query, call.session.trace_count or None), call.session.tag
+    tags = [f'"{tag}-npz"'] if call.accept == negotiation.NPZ else [f'"{tag}"', f'"{tag}-gzip"']
+    if held := negotiation.held(call.headers.get("if-none-match"), tags):
+        return Response(status_code=304, headers={"ETag": held, "Vary": "Accept, Accept-Encoding"})
     return await snapshot_response(call, call.session, view)
 
 
 @router.get(
     "/{session_id}/export", summary="Export the session", tags=["Read"], response_model=Document,
-    responses=examples.problems("session"),
+    responses=examples.problems("session", "past"),
 )  # fmt: skip
-async def export_session(call: ReadCall) -> Response:
+async def export_session(call: ReadCall, query: Annotated[AsOf, Query()]) -> Response:
     """The whole session as one document; posted to `/v1/sessions`, it makes one that goes on exactly as this would."""
     session = call.session
     numbers = _numbers(session) + session.state.nbytes // 8

@@ -13,6 +13,7 @@ from app.api.routing import Parameters
 from app.api.tiny import tiny_snapshot
 from app.engine import tensors
 from app.engine.activations import Softmax
+from app.engine.health import health
 from app.engine.network import Config
 from app.engine.passes import layer_index
 from app.engine.spec import Array
@@ -33,8 +34,8 @@ class SnapshotQuery(Parameters):
         str | None,
         Field(
             max_length=200,
-            description="A comma list of `activations`, `gradients`, `parameters`, `optimizer` (all of these unless "
-            "told) and `jacobians`.",
+            description="A comma list of `activations`, `gradients`, `parameters`, `optimizer`, `health` (all of these "
+            "unless told) and `jacobians`.",
         ),
     ] = None
     layers: Annotated[
@@ -101,6 +102,8 @@ def snapshot(session: Session, view: View) -> dict[str, Any]:
     if (body := tiny_snapshot(session, view)) is not None:
         return body
     body = write(session, view)
+    if "health" in view.parts:
+        body["health"] = _health(session, view)
     body["nonfinite"], body["omitted"] = [], []
     if not _is_plain(session, view):
         _take_samples(body, view)
@@ -108,6 +111,27 @@ def snapshot(session: Session, view: View) -> dict[str, Any]:
         body["nonfinite"] = _nonfinite(body, view)
         _round(body, view.decimals)
     return body
+
+
+def _health(session: Session, view: View) -> dict[str, Any]:
+    """How the training fares, of the layers that are shown."""
+    judged = health(session.config, session.state)
+    layers, warnings = judged["layers"], judged["warnings"]
+    if view.layers is not None:
+        layers = [layers[index] for index in view.layers]
+        shown = {layer["name"] for layer in layers} | {None}
+        warnings = [warning for warning in warnings if warning["layer"] in shown]
+    if view.decimals is None:
+        return {**judged, "layers": layers, "warnings": warnings}
+    return {
+        "gradient_norm": _shortened(judged["gradient_norm"], view.decimals),
+        "layers": [{key: _shortened(value, view.decimals) for key, value in layer.items()} for layer in layers],
+        "warnings": [{**warning, "value": _shortened(warning["value"], view.decimals)} for warning in warnings],
+    }
+
+
+def _shortened(value: Any, decimals: int) -> Any:
+    return round(value, decimals) if isinstance(value, float) and isfinite(value) else value
 
 
 def arrays(session: Session, view: View) -> dict[str, Any]:
@@ -272,6 +296,18 @@ def _in_pieces(value: Any) -> Any:
     return value
 
 
+def tensor_json(name: str, array: Array, decimals: int | None) -> dict[str, Any]:
+    """One tensor as JSON data."""
+    body: dict[str, Any] = {"name": name, "shape": list(array.shape), "dtype": array.dtype.name}
+    bad = np.argwhere(~np.isfinite(array))[:MAX_NONFINITE].tolist() if array.dtype.kind == "f" else []
+    word = nonfinite_word
+    body["nonfinite"] = [{"name": name, "index": at, "value": word(float(array[tuple(at)]))} for at in bad]
+    if array.dtype.kind == "f":
+        array = array.astype(np.float64)
+        array = array if decimals is None else _rounded(array, decimals)
+    return {**body, "value": array if array.ndim else array.item()}
+
+
 def predicted(config: Config, work: Work, *, activations: bool) -> dict[str, Any]:
     """A prediction as JSON data: the outputs, and with `activations` each layer's z and a."""
     body: dict[str, Any] = {"outputs": work.outputs}
@@ -289,7 +325,4 @@ def rounded(entries: Sequence[Entry], decimals: int | None) -> list[dict[str, An
     """The entries of a history, their numbers rounded where it is asked for."""
     if decimals is None:
         return [{**entry} for entry in entries]
-    return [
-        {name: round(value, decimals) if isinstance(value, float) else value for name, value in entry.items()}
-        for entry in entries
-    ]
+    return [{name: _shortened(value, decimals) for name, value in entry.items()} for entry in entries]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from app.api.contents import View, write
+from app.engine.health import tiny_health
 from app.sessions.session import Session
 
 MOST = 256  # numbers
@@ -59,7 +60,8 @@ def tiny_snapshot(session: Session, view: View) -> dict[str, Any] | None:
     vectors = [[] if vector is None else vector.tolist() for vector in (P, G, F, B)]
     if not isfinite(sum(map(sum, vectors)) + (state.loss or 0.0)):
         return None
-    return _template(session)(session, state.inputs, state.targets, *vectors)
+    judged = tiny_health(session.config, state, *vectors)
+    return _template(session)(session, state.inputs, state.targets, *vectors, judged)
 
 
 def _template(session: Session) -> Callable[..., dict[str, Any]]:
@@ -89,6 +91,7 @@ def _make(session: Session) -> Callable[..., dict[str, Any]]:
         symbols["inputs"] = _Symbol("X", len(state.inputs))
     symbols |= {field: _Symbol(f"s.state.{field}") for field in ("steps", "epochs", "loss")}
     own: dict[str, Any] = {field: _Symbol(f"s.{field}") for field in ("id", "revision")}
-    body = {**write(session._replace(state=state._replace(**symbols), **own), _PLAIN), "nonfinite": [], "omitted": []}
-    template: Callable[..., dict[str, Any]] = eval(f"lambda s, X, T, P, G, F, B: {body!r}", {})
+    written = write(session._replace(state=state._replace(**symbols), **own), _PLAIN)
+    body = {**written, "health": _Symbol("H"), "nonfinite": [], "omitted": []}
+    template: Callable[..., dict[str, Any]] = eval(f"lambda s, X, T, P, G, F, B, H: {body!r}", {})
     return template

@@ -23,7 +23,7 @@ def check_rows(settings: Settings, n: int, pointer: str = "/inputs") -> None:
 
 def check_bytes(settings: Settings, nbytes: int, pointer: str = "") -> None:
     """The memory of one session, which must fit however empty the server is."""
-    _check(settings, "max_bytes", pointer, "the memory of this session, in bytes,", nbytes)
+    _check(settings, "max_bytes", pointer, "the memory that this takes, in bytes,", nbytes)
 
 
 def check_work(settings: Settings, work: int, pointer: str = "") -> None:
@@ -36,9 +36,9 @@ def check_epochs(settings: Settings, epochs: int) -> None:
     _check(settings, "max_epochs", "/epochs", "the number of epochs", epochs)
 
 
-def check_numbers(settings: Settings, count: int) -> None:
+def check_numbers(settings: Settings, count: int, pointer: str = "/inputs") -> None:
     """The numbers of one answer."""
-    _check(settings, "max_numbers", "/inputs", "the count of numbers in the answer", count)
+    _check(settings, "max_numbers", pointer, "the count of numbers in the answer", count)
 
 
 def check_entries(settings: Settings, entries: int) -> None:

@@ -5,10 +5,14 @@ lock and meets no conflict.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from heapq import nsmallest
 
-from app.errors import Full, SessionExpired, SessionNotFound
+from app.errors import Full, RevisionGone, SessionExpired, SessionNotFound
+from app.sessions.curves import Curve
+from app.sessions.history import History
+from app.sessions.revisions import Revision
 from app.sessions.session import Session
 from app.sessions.store import Conflict
 from app.settings import Settings
@@ -24,6 +28,7 @@ class MemoryStore:
         self._settings = settings
         self._clock = clock
         self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._histories: dict[str, History] = {}
         self._expired: OrderedDict[str, float] = OrderedDict()
         self._held: dict[str, int] = {}
         self._reserved: set[str] = set()
@@ -35,20 +40,24 @@ class MemoryStore:
             self._expire()
         if held is None and len(self._held) >= self._settings.max_sessions:
             raise self._full("max_sessions", len(self._held) + 1)
-        grown = max(nbytes, held or 0)
-        if self._total - (held or 0) + grown > self._settings.max_bytes:
+        grown = nbytes if held is None else max(nbytes + self._histories[session_id].nbytes, held)
+        missing = self._total - (held or 0) + grown - self._settings.max_bytes
+        if missing > 0 and not self._let_go(missing):
             raise self._full("max_bytes", self._total - (held or 0) + grown)
+        if missing > 0 and held is not None:  # its own history may be smaller by now
+            grown = max(nbytes + self._histories[session_id].nbytes, self._held[session_id])
         self._reserved.add(session_id)
         self._hold(session_id, grown)
 
     async def release(self, session_id: str) -> None:
         self._reserved.discard(session_id)
         session = self._sessions.get(session_id)
-        self._hold(session_id, session.nbytes if session else None)
+        self._hold(session_id, self._size(session) if session else None)
         if session and session.expires_at <= self._clock():
             self._sessions.move_to_end(session_id, last=False)  # it was kept for its reservation alone
 
-    async def create(self, session: Session) -> None:
+    async def create(self, session: Session, first: Revision, ancestors: Sequence[Curve] = ()) -> None:
+        self._histories[session.id] = History(first, self._settings.max_history, ancestors)
         self._put(session)
 
     async def load(self, session_id: str) -> Session:
@@ -61,17 +70,32 @@ class MemoryStore:
             raise SessionExpired("this session was not changed for too long and is gone", expired_at=expired_at)
         raise SessionNotFound("no session has this id")
 
-    async def commit(self, session: Session) -> None:
+    async def history(self, session_id: str) -> History:
+        await self.load(session_id)
+        return self._histories[session_id]
+
+    async def commit(self, session: Session, revision: Revision | None, after: int) -> None:
         current = self._sessions.get(session.id) or await self.load(session.id)
         if session.version != current.version + 1:
             raise Conflict
+        history = self._histories[session.id]
+        if revision is None:
+            history.revive(session.revision, session.state)
+        else:
+            history.append(revision, after)
         self._put(session)
+
+    async def remember(self, session_id: str, revision: int, digest: str) -> None:
+        history = self._histories.get(session_id)
+        if history is not None:
+            with suppress(RevisionGone):
+                history.remember(revision, digest)
 
     async def delete(self, session_id: str, version: int) -> None:
         current = await self.load(session_id)
         if version != current.version:
             raise Conflict
-        del self._sessions[session_id]
+        del self._sessions[session_id], self._histories[session_id]
         self._hold(session_id, None)
 
     async def list(self, limit: int, after: tuple[float, str] | None = None) -> list[Session]:
@@ -87,7 +111,25 @@ class MemoryStore:
         self._sessions[session.id] = session
         self._sessions.move_to_end(session.id)
         self._reserved.discard(session.id)
-        self._hold(session.id, session.nbytes)
+        self._hold(session.id, self._size(session))
+
+    def _size(self, session: Session) -> int:
+        return session.nbytes + self._histories[session.id].nbytes
+
+    def _let_go(self, nbytes: int) -> bool:
+        """Make room for so many bytes by letting old states go, of the session that is longest unchanged first."""
+        idle = [session for session in self._sessions.values() if session.id not in self._reserved]
+        if sum(self._histories[session.id].state_bytes for session in idle) < nbytes:
+            return False
+        for session in idle:
+            history = self._histories[session.id]
+            before = history.nbytes
+            history.shrink(max(0, history.state_bytes - nbytes), session.revision)
+            self._hold(session.id, self._size(session))
+            nbytes -= before - history.nbytes
+            if nbytes <= 0:
+                return True
+        return False
 
     def _hold(self, session_id: str, nbytes: int | None) -> None:
         """Count the memory of a session; None for one that is gone."""
@@ -106,7 +148,7 @@ class MemoryStore:
                 self._sessions.move_to_end(first.id)
                 kept += 1
                 continue
-            del self._sessions[first.id]
+            del self._sessions[first.id], self._histories[first.id]
             self._hold(first.id, None)
             self._expired[first.id] = first.expires_at
         while self._expired:

@@ -7,26 +7,28 @@ its cost is known, before it is run. Running it is a pure function from a sessio
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple, Protocol
+from typing import Annotated, Any, ClassVar, NamedTuple, Protocol
 
-import orjson
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field
 
 from app.engine import cost, passes, training
-from app.engine.data import Inline, TargetRows, build_data, build_inputs, build_targets
+from app.engine.data import Inline, TargetRows, build_inputs, build_targets
 from app.engine.layers import LayerName, Matrix
 from app.engine.losses import Targets
-from app.engine.optimizers import SGD, AnyOptimizer
 from app.engine.passes import Using
-from app.engine.spec import MAX_FIELDS, Array, Model
-from app.engine.state import State, carry_slots
+from app.engine.spec import Array, Model
+from app.engine.state import State
 from app.engine.stops import AnyStop
 from app.engine.training import Entry, Plan, Stopped
 from app.engine.work import Work
-from app.errors import FieldError, InvalidInput, field_errors
+from app.errors import FieldError, InvalidInput
 from app.sessions import limits
-from app.sessions.session import Session, live_config, to_json
+from app.sessions.curves import ENTRY_BYTES, Curve, pack
+from app.sessions.session import Session, to_json
 from app.settings import Settings
+
+Count = Annotated[int, Field(ge=1)]
+MAX_ARGUMENTS, MAX_NAMES = 2_000, 20_000  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +47,58 @@ class Job:
 
 
 class Operation(Protocol):
-    """What the service can do to a session."""
+    """What the service can do to a session.
+
+    Attributes:
+        operation: its name in the history.
+    """
+
+    operation: ClassVar[str]
+
+    def arguments(self) -> "Arguments":
+        """What the history keeps of its arguments."""
 
     def prepare(self, session: Session, settings: Settings) -> Job:
         """Check everything and price it; raises InvalidInput (422), then WrongPhase (409)."""
 
 
 class Outcome(NamedTuple):
-    """The fields of the session that an operation changed, and what else it answers."""
+    """The fields of the session that an operation changed, what else it answers, and the epochs that it ended."""
 
     changes: dict[str, Any]
     result: Any = None
+    curve: Curve | None = None
+
+
+class Arguments(NamedTuple):
+    """Arguments as JSON, null where they are too large to keep, and whether all of them are there."""
+
+    text: bytes = b"{}"
+    complete: bool = True
+
+
+NO_ARGUMENTS = Arguments()
+
+
+def kept(values: dict[str, Any]) -> Arguments:
+    """All of some arguments, or, where that is too much, their names; or nothing, should these be too many as well."""
+    text = to_json(values)
+    if len(text) <= MAX_ARGUMENTS:
+        return Arguments(text)
+    names = to_json(dict.fromkeys(values))
+    return Arguments(names if len(names) <= MAX_NAMES else b"{}", complete=False)
+
+
+class Request(Model):
+    """The body of a call that changes a session: an operation with its arguments."""
+
+    operation: ClassVar[str]
+
+    def arguments(self) -> Arguments:
+        """The fields that were given, but for nulls, which stand for the default."""
+        if not self.model_fields_set:
+            return NO_ARGUMENTS
+        return kept(self.model_dump(mode="json", exclude_unset=True, exclude_none=True))
 
 
 def _advance(session: Session, settings: Settings, work: int, n: int, step: Callable[[], State]) -> Job:
@@ -76,16 +119,25 @@ def _inputs(session: Session, settings: Settings, given: list[list[float]] | Non
     return session.data.train.inputs
 
 
-class Forward(Model):
+class Forward(Request):
     """Run the forward pass, or go on with it, up to and including a layer.
 
     With `inputs` or `targets`, or when the last layer was reached, it starts anew. `inputs` alone have no targets;
     `targets` alone go with the session's inputs.
     """
 
+    operation: ClassVar[str] = "forward"
     inputs: Matrix | None = None
     targets: TargetRows | None = None
     until: LayerName | None = None
+
+    def arguments(self) -> Arguments:
+        """As for every request; rows of thousands are not written out to find that they are too many."""
+        numbers = len(self.inputs) * len(self.inputs[0]) if self.inputs else len(self.targets or ())
+        if 2 * numbers <= MAX_ARGUMENTS:
+            return super().arguments()
+        given = {name: None for name in ("inputs", "targets") if getattr(self, name) is not None}
+        return Arguments(to_json({**given, "until": self.until} if self.until else given), complete=False)
 
     def prepare(self, session: Session, settings: Settings) -> Job:
         config, state, until = session.config, session.state, self.until
@@ -118,7 +170,7 @@ class Forward(Model):
         return inputs, session.data.train.targets if session.data is not None and self.inputs is None else None
 
 
-class _OnTrace(Model):
+class _OnTrace(Request):
     """An operation that goes on with the trace that there is."""
 
     def samples(self, session: Session) -> int | None:
@@ -133,6 +185,7 @@ class Backward(_OnTrace):
     included.
     """
 
+    operation: ClassVar[str] = "backward"
     until: LayerName | None = None
     using: Using = "forward"
 
@@ -150,51 +203,69 @@ class Backward(_OnTrace):
 class Step(_OnTrace):
     """Let the optimizer update the named parameters (default: all trainable ones not yet stepped)."""
 
+    operation: ClassVar[str] = "step"
     parameters: Annotated[list[str], Field(min_length=1, max_length=2000)] | None = None
 
     def prepare(self, session: Session, settings: Settings) -> Job:
         config, state = session.config, session.state
         chosen = passes.check_update(config, state, self.parameters)
         assert state.inputs is not None
-        return _advance(
-            session, settings, cost.update_work(config), len(state.inputs),
-            lambda: passes.update_these(config, state, chosen),
-        )  # fmt: skip
+        test = session.data.test if session.data else None
+        if test is None:
+            return _advance(
+                session, settings, cost.update_work(config), len(state.inputs),
+                lambda: passes.update_these(config, state, chosen),
+            )  # fmt: skip
+        work = cost.update_work(config) + cost.forward_work(config, len(test))
+        limits.check_work(settings, work)
+
+        def run(_: Callable[[], bool]) -> Outcome:
+            after = passes.update_these(config, state, chosen)
+            ended = after.epochs > state.epochs
+            return Outcome({"state": after}, curve=pack([training.entry_of_step(config, after, test)] if ended else []))
+
+        return Job(work, session.text_bytes + cost.state_bytes(config, len(state.inputs), session.row_count), run)
 
 
-class History(NamedTuple):
+class Trained(NamedTuple):
     """What a training answers beside the session."""
 
     history: list[Entry]
     stopped: Stopped
 
 
-class Train(Model):
+class Train(Request):
     """Repeat forward (anew), backward and step until so many more epochs of the session's data have ended."""
 
-    epochs: Annotated[int, Field(ge=1)] = 1
-    batch_size: Annotated[int, Field(ge=1)] | None = None
+    operation: ClassVar[str] = "train"
+    epochs: Count = 1
+    batch_size: Count | None = None
     shuffle: bool = False
-    report_every: Annotated[int, Field(ge=1)] = 1
+    report_every: Count = 1
     stop: Annotated[list[AnyStop], Field(max_length=20)] = Field(default_factory=list)
 
+    @property
+    def plan(self) -> Plan:
+        """How much to train, and in what batches."""
+        return Plan(self.epochs, self.batch_size, self.shuffle, self.report_every)
+
     def prepare(self, session: Session, settings: Settings) -> Job:
-        config, state, rows = session.config, session.state, session.data
-        plan = Plan(self.epochs, self.batch_size, self.shuffle, self.report_every)
+        config, state, rows, plan = session.config, session.state, session.data, self.plan
         limits.check_epochs(settings, plan.epochs)
-        limits.check_entries(settings, training.entries_of(plan, state.epochs))
+        entries = training.entries_of(plan, state.epochs)
+        limits.check_entries(settings, entries)
         if rows is None:
             raise InvalidInput([FieldError("", "this session has no data to train on; PUT …/data gives it some")])
         n, test_n = len(rows.train), len(rows.test) if rows.test else 0
         work = cost.training_work(config, plan, n, test_n, state.epochs)
         limits.check_work(settings, work)
-        nbytes = session.text_bytes + cost.training_bytes(config, plan, n, test_n)
+        nbytes = session.text_bytes + cost.training_bytes(config, plan, n, test_n) + ENTRY_BYTES * entries
         limits.check_bytes(settings, nbytes)
 
         def run(ended: Callable[[], bool]) -> Outcome:
             steps = training.train(config, state, rows, plan, time.perf_counter)
             history, trained = _run_to_end(steps, ended)
-            return Outcome({"state": trained.state}, History(history, trained.stopped))
+            return Outcome({"state": trained.state}, Trained(history, trained.stopped), pack(history))
 
         return Job(work, nbytes, run)
 
@@ -208,74 +279,6 @@ def _run_to_end(
             history += steps.send(ended())
         except StopIteration as stop:
             return history, stop.value
-
-
-class Change(Model):
-    """Rename a session, or change its optimizer: options that are not named stay as they are, null is the default.
-
-    Another `type` starts from that optimizer's defaults and with empty slots. (RFC 7396, JSON Merge Patch.)
-    """
-
-    name: Annotated[str, Field(max_length=200)] | None = None
-    optimizer: Annotated[dict[str, Any], Field(max_length=MAX_FIELDS)] | str | None = None
-
-    def prepare(self, session: Session, settings: Settings) -> Job:
-        name = self.name if "name" in self.model_fields_set else session.name
-        if "optimizer" not in self.model_fields_set:
-            return Job(0, session.nbytes, lambda _: Outcome({"name": name}))
-        before, state, values = session.config, session.state, orjson.loads(session.config_json)
-        values["optimizer"] = _merge_optimizer(values["optimizer"], self.optimizer)
-        config_json = to_json(values)
-        after = live_config(config_json)
-        nbytes = session.text_bytes + cost.state_bytes(after, session.trace_count, session.row_count)
-        limits.check_bytes(settings, nbytes)
-
-        def run(_: Callable[[], bool]) -> Outcome:
-            return Outcome({"name": name, "config_json": config_json, "state": carry_slots(before, after, state)})
-
-        return Job(cost.update_work(after), nbytes, run)
-
-
-def _merge_optimizer(current: dict[str, Any], patch: dict[str, Any] | str | None) -> dict[str, Any]:
-    """The completed optimizer with a patch merged in; raises InvalidInput where that makes none."""
-    given: Any = {"type": patch} if isinstance(patch, str) else patch
-    merged = {"type": SGD.type_name()} if given is None else _merge(current, given)
-    try:
-        optimizer = TypeAdapter[Any](AnyOptimizer).validate_python(merged)
-    except ValidationError as error:
-        raise InvalidInput(field_errors(error, merged, "/optimizer")) from None
-    values: dict[str, Any] = optimizer.model_dump(mode="json")
-    return values
-
-
-def _merge(value: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-    """An object with another merged in, as RFC 7396 has it; one of another `type` starts from nothing."""
-    merged = dict(value) if patch.get("type", value.get("type")) == value.get("type") else {}
-    for key, item in patch.items():
-        if item is None:
-            merged.pop(key, None)
-        elif isinstance(item, dict):
-            before = merged.get(key)
-            merged[key] = _merge(before if isinstance(before, dict) else {}, item)
-        else:
-            merged[key] = item
-    return merged
-
-
-@dataclass(frozen=True, slots=True)
-class NewData:
-    """Other rows to train on; trace and gradients become null, and an epoch under way starts anew."""
-
-    rows: Inline
-
-    def prepare(self, session: Session, settings: Settings) -> Job:
-        config, n = session.config, row_count(self.rows)
-        limits.check_rows(settings, n)
-        nbytes = session.text_bytes + cost.state_bytes(config, len(self.rows.inputs), n)
-        limits.check_bytes(settings, nbytes)
-        rows = build_data(config, self.rows, "")
-        state = session.state.without_trace()._replace(epoch_position=0)
-        return Job(0, nbytes, lambda _: Outcome({"data": rows, "state": state}))
 
 
 def row_count(rows: Inline) -> int:

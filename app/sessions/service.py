@@ -3,21 +3,28 @@
 import secrets
 import sys
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from app.engine import cost
 from app.engine.data import Data, build_data
+from app.engine.hashing import state_hash
 from app.engine.network import Config
 from app.engine.state import State, check_initial_numbers, initial_state
 from app.errors import Busy, RevisionMismatch, WrongPhase
 from app.sessions import limits
+from app.sessions.curves import Curve
 from app.sessions.lane import Lane
-from app.sessions.operations import Job, Operation, Outcome, row_count
-from app.sessions.session import Session, config_to_json, full_config
+from app.sessions.lineage import curves_of, curves_work
+from app.sessions.operations import NO_ARGUMENTS, Arguments, Job, Operation, row_count
+from app.sessions.past import Past, find, size_of
+from app.sessions.revisions import Revision
+from app.sessions.session import Fork, Session, config_to_json, full_config, to_json
 from app.sessions.store import Conflict, SessionStore
 from app.settings import Settings
 
 T = TypeVar("T")
+LARGE_STATE = 1 << 20  # bytes
 
 
 class Draft(NamedTuple):
@@ -50,6 +57,7 @@ class Sessions:
         self.reads = Lane(1, sys.maxsize)  # refuses nothing: a change that was made must be answered
         self.settings = settings
         self.clock = clock
+        self.past = Past(store, settings, self.lane, self.read, self.run)
         self._busy: set[str] = set()
 
     def draft(self, config: Config, rows_in_use: int = 0) -> Draft:
@@ -73,10 +81,9 @@ class Sessions:
 
     async def create(self, draft: Draft, state: State | None = None) -> Session:
         """Make a session, from its config or from a state that it goes on with. Raises Full where there is no room."""
-        session_id = secrets.token_hex(16)
-        config = draft.config
-        await self.store.reserve(session_id, draft.nbytes)
-        try:
+        session_id, config = secrets.token_hex(16), draft.config
+        operation = "create" if state is None else "import"
+        async with _Room(self.store, self._busy, session_id, draft.nbytes):
             if state is None:
                 state = await self.run(cost.update_work(config), lambda: initial_state(config))
             now = self.clock()
@@ -84,11 +91,51 @@ class Sessions:
                 session_id, config.name, *config_to_json(config), draft.data, state, now, now,
                 now + self.settings.session_ttl,
             )  # fmt: skip
-            await self.store.create(session)
-        except BaseException:
-            await self.store.release(session_id)
-            raise
+            digest = await self._digest(session)
+            await self.store.create(session, _revision(session, operation, NO_ARGUMENTS, digest=digest))
         return session
+
+    async def rewind(
+        self, session_id: str, revision: int | None, epoch: int | None, if_match: Collection[int] | None = None
+    ) -> Session:
+        """Stand at an earlier revision again, or at the end of an epoch, which is a new revision.
+
+        Raises what `Past.at` does, and RevisionMismatch, Busy or Full.
+        """
+        while True:
+            session = await self.store.load(session_id)
+            revisions = (await self.store.history(session_id)).revisions
+            place = find(revisions, session.revision, revision, epoch, "/")
+            self._check_free(session, if_match)
+            try:
+                async with _Room(self.store, self._busy, session_id, 2 * size_of(revisions, place)):
+                    there = await self.past.at(session, revision, epoch)
+                    if epoch is None:
+                        return await self._stand(session, there)
+                    return await self._stand_in_epoch(session, there, epoch)
+            except Conflict:
+                continue
+
+    async def fork(self, session: Session, name: str | None) -> Session:
+        """A new session that goes on from where this one stands, for its reader. Raises Full where there is no room."""
+        history = await self.store.history(session.id)
+        revisions = history.revisions[:]
+        index = revisions.find(session.revision)
+        curves = partial(curves_of, revisions, history.ancestors, index, session.epoch)
+        ancestors = await self.read(curves_work(revisions), curves)
+        digest = revisions[index].digest if session.epoch is None else None
+        origin = Fork(session.id, session.revision, session.epoch)
+        session_id, now = secrets.token_hex(16), self.clock()
+        fork = session._replace(
+            id=session_id, name=name, created_at=now, updated_at=now, expires_at=now + self.settings.session_ttl,
+            revision=0, latest_revision=0, version=0, forked_from=origin, epoch=None,
+        )  # fmt: skip
+        nbytes = fork.nbytes + fork.state.nbytes + (fork.data.nbytes if fork.data else 0)
+        async with _Room(self.store, self._busy, session_id, nbytes + sum(curve.rows.nbytes for curve in ancestors)):
+            arguments = Arguments(to_json(origin._asdict()))
+            digest = digest or await self._digest(fork)
+            await self.store.create(fork, _revision(fork, "fork", arguments, digest=digest), ancestors)
+        return fork
 
     async def load(self, session_id: str) -> Session:
         """The session as it is now; raises SessionNotFound or SessionExpired."""
@@ -111,7 +158,7 @@ class Sessions:
             session = await self.store.load(session_id)
             job = self._prepare(session, operation, if_match)
             try:
-                return await self._commit(session, job)
+                return await self._commit(session, operation, job)
             except Conflict:
                 continue
 
@@ -159,34 +206,80 @@ class Sessions:
         if session.id in self._busy:
             raise Busy("work on this session is under way; until it has ended, the session can only be read")
 
-    async def _commit(self, session: Session, job: Job) -> Changed:
+    async def _commit(self, session: Session, operation: Operation, job: Job) -> Changed:
         """Do a prepared operation, within room that is taken first, and given back where nothing comes of it."""
         inline = job.work <= self.settings.inline_work
         if not inline:
             self.lane.check_room()
-        await self.store.reserve(session.id, job.nbytes)
-        try:
-            outcome = job.run(lambda: False) if inline else await self._run_in_lane(session.id, job)
-            return await self._put(session, outcome)
-        except BaseException:
-            await self.store.release(session.id)
-            raise
+        async with _Room(self.store, self._busy, session.id, job.nbytes):
+            ended = self.lane.closing.is_set
+            outcome = job.run(lambda: False) if inline else await self.lane.run(lambda: job.run(ended))
+            changed, digest = self._next(session, **outcome.changes), None
+            if job.nbytes > LARGE_STATE or changed.state is session.state:
+                digest = await self._digest(changed, session)
+            revision = _revision(changed, operation.operation, operation.arguments(), outcome.curve, digest)
+            await self.store.commit(changed, revision, session.revision)
+            return Changed(changed, outcome.result)
 
-    async def _run_in_lane(self, session_id: str, job: Job) -> Outcome:
-        """Do a long operation in a thread; until it has ended, the session is busy."""
-        self._busy.add(session_id)
-        try:
-            return await self.lane.run(lambda: job.run(self.lane.closing.is_set))
-        finally:
-            self._busy.discard(session_id)
+    async def _stand(self, before: Session, there: Session) -> Session:
+        """Let a session stand at the revision where one of its readers does."""
+        session = self._next(before, state=there.state, config_json=there.config_json, data=there.data)._replace(
+            revision=there.revision, latest_revision=before.latest_revision
+        )
+        await self.store.commit(session, None, before.revision)
+        return session
 
-    async def _put(self, before: Session, outcome: Outcome) -> Changed:
-        """Count the change, and let the store have it."""
+    async def _stand_in_epoch(self, before: Session, there: Session, epoch: int) -> Session:
+        """Let a session stand, as a new revision, at the end of an epoch, where one of its readers does."""
+        session = self._next(before, state=there.state, config_json=there.config_json, data=there.data)
+        arguments = Arguments(to_json({"epoch": epoch}))
+        revision = _revision(session, "rewind", arguments, digest=await self._digest(session))
+        await self.store.commit(session, revision._replace(source=there.revision), before.latest_revision)
+        return session
+
+    def _next(self, before: Session, **changes: Any) -> Session:
+        """The session after a change, which counts as one revision."""
         now = self.clock()
         revision = before.latest_revision + 1
-        session = before._replace(
-            **outcome.changes, revision=revision, latest_revision=revision, version=before.version + 1,
+        return before._replace(
+            **changes, revision=revision, latest_revision=revision, version=before.version + 1,
             updated_at=now, expires_at=now + self.settings.session_ttl,
         )  # fmt: skip
-        await self.store.commit(session)
-        return Changed(session, outcome.result)
+
+    async def _digest(self, session: Session, before: Session | None = None) -> str | None:
+        """The hash of a large state, worked out at once, outside the event loop; None where that can wait."""
+        state = session.state
+        if state.nbytes <= LARGE_STATE:
+            return None
+        if before is not None and state is before.state:
+            revisions = (await self.store.history(before.id)).revisions
+            return revisions[revisions.find(before.revision)].digest
+        return await self.reads.run(lambda: state_hash(session.config, state))
+
+
+def _revision(
+    session: Session, operation: str, arguments: Arguments, curve: Curve | None = None, digest: str | None = None
+) -> Revision:
+    """The entry of a change in the history."""
+    return Revision(
+        session.revision, operation, *arguments, session.updated_at, session.config_json, session.data, session.state,
+        curve, None, digest,
+    )  # fmt: skip
+
+
+class _Room:
+    """Room for a session to grow to, given back where nothing comes of it. All the while, the session is busy."""
+
+    __slots__ = ("_busy", "_id", "_nbytes", "_store")
+
+    def __init__(self, store: SessionStore, busy: set[str], session_id: str, nbytes: int) -> None:
+        self._store, self._busy, self._id, self._nbytes = store, busy, session_id, nbytes
+
+    async def __aenter__(self) -> None:
+        await self._store.reserve(self._id, self._nbytes)
+        self._busy.add(self._id)
+
+    async def __aexit__(self, error: type[BaseException] | None, *_: object) -> None:
+        self._busy.discard(self._id)
+        if error is not None:
+            await self._store.release(self._id)

@@ -1,5 +1,6 @@
 """A session: a config, the rows that it trains on, and the state where it stands. Immutable, like what is in it."""
 
+import json
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -12,6 +13,14 @@ from app.engine.state import State
 _RECORD_BYTES = 2_500
 
 
+class Fork(NamedTuple):
+    """Where a session was forked from."""
+
+    session: str
+    revision: int
+    epoch: int | None
+
+
 class Session(NamedTuple):
     """Everything that is kept of a session.
 
@@ -20,7 +29,9 @@ class Session(NamedTuple):
         init_json: the layers' `init`, a list: it may be large, and is only needed to answer the config.
         revision: counts the changes, from 0; `latest_revision` is the highest one given out.
         version: counts the writes of this record. Unlike `revision`, it never goes back.
-        created_at, updated_at, expires_at: seconds since 1970.
+            created_at, updated_at, expires_at: seconds since 1970.
+        forked_from: where it was forked from another session.
+        epoch: set where it stands, for a reader, at the end of an epoch inside a training: `revision` is the training.
     """
 
     id: str
@@ -35,6 +46,8 @@ class Session(NamedTuple):
     revision: int = 0
     latest_revision: int = 0
     version: int = 0
+    forked_from: Fork | None = None
+    epoch: int | None = None
 
     @property
     def config(self) -> Config:
@@ -48,9 +61,13 @@ class Session(NamedTuple):
 
     @property
     def nbytes(self) -> int:
-        """About how much memory the session holds."""
-        rows = self.data.nbytes if self.data else 0
-        return _RECORD_BYTES + self.text_bytes + 100 * len(self.state.updates) + self.state.nbytes + rows
+        """About how much memory the session holds, without its history, and so without its states and rows."""
+        return _RECORD_BYTES + self.text_bytes + 100 * len(self.state.updates)
+
+    @property
+    def tag(self) -> str:
+        """What tells this state from the session's others: the revision, and the epoch inside it."""
+        return str(self.revision) if self.epoch is None else f"{self.revision}-epoch{self.epoch}"
 
     @property
     def text_bytes(self) -> int:
@@ -76,8 +93,11 @@ def config_to_json(config: Config) -> tuple[bytes, bytes]:
 
 
 def to_json(values: Any) -> bytes:
-    """JSON to keep: what orjson returns holds on to a buffer of at least 4 kB."""
-    return bytes(memoryview(orjson.dumps(values)))
+    """JSON to keep: what orjson returns holds on to a buffer of at least 4 kB. It takes no integers above 64 bits."""
+    try:
+        return bytes(memoryview(orjson.dumps(values)))
+    except TypeError:
+        return json.dumps(values, separators=(",", ":")).encode()
 
 
 def full_config(name: str | None, config_json: bytes, init_json: bytes, data: Data | None) -> dict[str, Any]:
@@ -94,6 +114,11 @@ def full_config(name: str | None, config_json: bytes, init_json: bytes, data: Da
 def rows_to_json(rows: Rows) -> dict[str, Any]:
     """Inputs and targets, as arrays."""
     return {"inputs": rows.inputs, "targets": rows.targets}
+
+
+def with_init(session: Session) -> Config:
+    """The config with what the session started from."""
+    return Config.model_validate(full_config(None, session.config_json, session.init_json, None))
 
 
 @lru_cache(maxsize=64)

@@ -4,8 +4,12 @@ No lock and no live object passes through it: a session is read, a new one is wo
 only if the record is still at the version that was read.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from app.sessions.curves import Curve
+from app.sessions.history import History
+from app.sessions.revisions import Revision
 from app.sessions.session import Session
 
 
@@ -25,14 +29,24 @@ class SessionStore(Protocol):
     async def release(self, session_id: str) -> None:
         """Give back what was reserved: nothing came of it. (`create` and `commit` do so for what did.)"""
 
-    async def create(self, session: Session) -> None:
-        """Put a new session into its reserved place."""
+    async def create(self, session: Session, first: Revision, ancestors: Sequence[Curve] = ()) -> None:
+        """Put a new session into its reserved place, its history with it."""
 
     async def load(self, session_id: str) -> Session:
         """The session as it is now."""
 
-    async def commit(self, session: Session) -> None:
-        """Put in the next version of a session; raises Conflict unless it is exactly the next."""
+    async def history(self, session_id: str) -> History:
+        """The session's revisions, to be read."""
+
+    async def commit(self, session: Session, revision: Revision | None, after: int) -> None:
+        """Put in the next version of a session, made from revision `after`; raises Conflict unless it is the next.
+
+        With a revision, this joins the history, and those later than `after` leave it; without one, the session only
+        stands somewhere else in it.
+        """
+
+    async def remember(self, session_id: str, revision: int, digest: str) -> None:
+        """Keep the hash of a revision's state, if the session still has that revision."""
 
     async def delete(self, session_id: str, version: int) -> None:
         """End a session; raises Conflict if it is no longer at this version."""

@@ -1,8 +1,10 @@
 """Short ways to make calls, and what holds for every problem."""
 
+import io
 from typing import Any
 
 import httpx2
+import numpy as np
 import orjson
 from starlette.testclient import TestClient
 
@@ -57,6 +59,27 @@ def read(client: TestClient, url: str) -> Any:
 def numbers(snapshot: dict[str, Any]) -> dict[str, Any]:
     """A snapshot without what differs between two sessions that are alike."""
     return {key: value for key, value in snapshot.items() if key not in ("session", "revision")}
+
+
+def npz(client: TestClient, url: str, **headers: str) -> dict[str, Any]:
+    answer = client.get(url, headers={"Accept": NPZ, **headers})
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == NPZ
+    with np.load(io.BytesIO(answer.content)) as arrays:
+        return dict(arrays)
+
+
+def named(snapshot: dict[str, Any]) -> dict[str, Any]:
+    """The arrays in a JSON snapshot by their names."""
+    found = {name: snapshot.get(name) for name in ("inputs", "targets", "outputs", "loss")}
+    for layer in snapshot["layers"]:
+        name = layer["name"]
+        found |= {f"{name}.{term}": layer.get(term) for term in ("z", "a", "da_dz", "dL_da", "dL_dz")}
+        for kind, parameter in layer.get("parameters", {}).items():
+            found[f"{name}.{kind}"] = parameter.get("value")
+            found[f"{name}.{kind}.gradient"] = parameter.get("gradient")
+            found |= {f"{name}.{kind}.state.{slot}": value for slot, value in parameter.get("state", {}).items()}
+    return {name: np.array(value) for name, value in found.items() if value is not None}
 
 
 def problem(answer: httpx2.Response, status: int, kind: str | None = None) -> dict[str, Any]:

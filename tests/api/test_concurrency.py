@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sessions.making import gate_lane, gate_reads, held, turns
 
 from app.main import create_app
 from app.settings import Settings
@@ -241,3 +242,99 @@ def test_rows_are_as_they_were(server: str) -> None:
             assert (gradient is None) is (revision == 0 or revision % 3 == 1)
 
     with_client(server, work)
+
+
+# In this process: large states, which are hashed in a thread
+
+WIDE = {
+    "network": {"inputs": 256, "layers": [{"units": 512}, {"units": 1}]},
+    "loss": "mse",
+    "data": {"inputs": [[0.5] * 256], "targets": [[0.25]]},
+}
+
+
+def in_process(work: Callable[[httpx.AsyncClient, Any], Any], **settings: Any) -> None:
+    """Do something to a server in this process, and see that nothing is left reserved or busy."""
+    app = create_app(Settings(**settings))
+    sessions = app.state.sessions
+
+    async def run() -> None:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+            await work(client, sessions)
+        total, really, reserved = held(sessions)
+        assert (total, reserved) == (really, set())
+        assert not any(map(sessions.is_busy, sessions.store._sessions))
+
+    try:
+        asyncio.run(run())
+    finally:
+        sessions.close()
+
+
+def test_two_changes_of_a_large_session_at_once() -> None:
+    async def work(client: httpx.AsyncClient, sessions: Any) -> None:
+        url = await create(client, WIDE)
+        reads = gate_reads(sessions)
+        for count in range(1, 4):
+            reads.gate.clear()
+            calls = [client.post(f"{url}/train?include=") for _ in range(2)]
+            tasks = [asyncio.create_task(call) for call in calls]
+            await turns(200)
+            assert [task.done() for task in tasks].count(True) == 1  # the refusal does not wait
+            assert (await client.get(url)).json()["revision"] == count - 1
+            assert (await client.delete(url)).status_code == 409
+            reads.gate.set()
+            answers = await asyncio.gather(*tasks)
+            assert sorted(answer.status_code for answer in answers) == [200, 409]
+            refused = next(answer for answer in answers if answer.status_code == 409)
+            assert refused.json()["type"] == "/v1/problems/training-under-way"
+            session = (await client.get(url)).json()
+            assert (session["revision"], session["steps"]) == (count, count)
+        assert reads.count == 3
+
+    in_process(work, inline_work=10**9)
+
+
+def test_a_large_session_that_is_renamed_is_not_hashed_again() -> None:
+    async def work(client: httpx.AsyncClient, sessions: Any) -> None:
+        url = await create(client, WIDE)
+        reads = gate_reads(sessions)
+        for name in ("one", "two"):
+            assert (await client.patch(url, json={"name": name})).status_code == 200
+        items = (await client.get(f"{url}/history")).json()["items"]
+        assert len({item["state_hash"] for item in items}) == 1
+        assert len(items) == 3
+        assert reads.count == 0
+
+    in_process(work, inline_work=10**9)
+
+
+def test_a_read_of_what_is_cut_off_or_deleted_meanwhile() -> None:
+    async def work(client: httpx.AsyncClient, sessions: Any) -> None:
+        lane = gate_lane(sessions)
+        for end in ("cut", "delete"):
+            url = await create(client)
+            for _ in range(3):
+                assert (await client.post(f"{url}/train?include=", json={"epochs": 100})).status_code == 200
+            expected = (await client.get(f"{url}/snapshot?revision=2")).json()
+            lane.gate.clear()
+            reading = asyncio.create_task(client.get(f"{url}/snapshot?revision=2"))
+            inside = asyncio.create_task(client.get(f"{url}/tensors/hidden.weight?epoch=150"))
+            explained = asyncio.create_task(client.get(f"{url}/explain?of=hidden.weight[0][0]&revision=2"))
+            await turns(200)
+            assert not any(task.done() for task in (reading, inside, explained))
+            if end == "cut":
+                assert (await client.post(f"{url}/rewind", json={"revision": 3})).status_code == 200
+                lane.gate.set()  # what goes back waits its turn behind the readers
+                assert (await client.post(f"{url}/rewind", json={"revision": 1})).status_code == 200
+                assert (await client.patch(url, json={"name": "new"})).status_code == 200
+            else:
+                assert (await client.delete(url)).status_code == 204
+            lane.gate.set()
+            assert (await reading).json() == expected
+            assert (await inside).headers["ETag"] == '"2-epoch150"'
+            late = (await explained).status_code
+            assert late in ((200, 410) if end == "cut" else (404,))
+            assert (await client.get(f"{url}/snapshot?revision=2")).status_code == (410 if end == "cut" else 404)
+
+    in_process(work, inline_work=1_000_000, max_history=1)

@@ -19,6 +19,9 @@ OPERATIONS = [
     (method, path, operation) for path, methods in DOCUMENT["paths"].items() for method, operation in methods.items()
 ]
 
+OPERATIONS_BY_PATH = {path: methods["get"] for path, methods in DOCUMENT["paths"].items() if "get" in methods}
+EXPLAIN = "/v1/sessions/{session_id}/explain"
+
 
 def examples() -> Iterator[Any]:
     """Each example of a body, with the operation that it is for."""
@@ -74,12 +77,32 @@ def test_operation(method: str, path: str, operation: dict[str, Any]) -> None:
             assert answer["content"]["application/json"]["schema"]
 
 
+def names(operation: dict[str, Any]) -> set[str]:
+    """The parameters of an operation."""
+    return {parameter["name"] for parameter in operation.get("parameters", ())}
+
+
+READS = ("/predict", "/verify", "/preview", "/gradcheck", "/diff", "/fork")  # though they are posted
+
+
 def test_changes_are_documented_alike() -> None:
     for method, path, operation in OPERATIONS:
-        names = {parameter["name"] for parameter in operation.get("parameters", ())}
-        changes = "{session_id}" in path and method != "get" and not path.endswith("/predict")
-        assert ("if-match" in names) is changes
+        changes = "{session_id}" in path and method != "get" and not path.endswith(READS)
+        assert ("if-match" in names(operation)) is changes
         assert ({"409", "412"} <= set(operation["responses"])) is changes
+
+
+def test_reads_of_the_past_are_documented_alike() -> None:
+    takes = {path.rpartition("}")[2] for _, path, operation in OPERATIONS if "revision" in names(operation)}
+    expected = {
+        "/snapshot", "/tensors/{name}", "/tensors/{name}/summary", "/explain", "/verify", "/preview", "/predict",
+        "/diff", "/export", "/data", "/curves", "/gradcheck",
+    }  # fmt: skip
+    assert takes == {path.rpartition("}")[2] for path in expected}
+    for _, path, operation in OPERATIONS:
+        if "revision" in names(operation):
+            assert "epoch" in names(operation), path
+            assert {"404", "410"} <= set(operation["responses"]), path
 
 
 @pytest.mark.parametrize(("method", "path", "value"), list(examples()))
@@ -87,10 +110,12 @@ def test_every_example_does_what_it_says(client: TestClient, method: str, path: 
     operation = DOCUMENT["paths"][path][method]
     validator(operation["requestBody"]["content"]["application/json"]["schema"]).validate(value)
     url = create(client, NOTEBOOK)
-    if path.endswith(("/backward", "/step")):
+    if path.endswith(("/backward", "/step", "/preview", "/diff", "/rewind")):
         post(client, f"{url}/forward")
-    if path.endswith("/step"):
+    if path.endswith(("/step", "/preview", "/diff", "/rewind")):
         post(client, f"{url}/backward")
+    if path.endswith(("/rewind", "/fork")):
+        post(client, f"{url}/train", {"epochs": 50})
     answer = client.request(method, path.replace("/v1/sessions/{session_id}", url), json=value)
     assert answer.is_success, answer.text
     schema = operation["responses"][str(answer.status_code)]["content"]["application/json"]["schema"]
@@ -99,23 +124,70 @@ def test_every_example_does_what_it_says(client: TestClient, method: str, path: 
 
 def test_answers_fit_their_schemas(client: TestClient) -> None:
     urls = [create(client, preset["config"]) for preset in read(client, "/v1/catalog")["presets"]]
-    for method, path, operation in OPERATIONS:
+    for url in urls:
+        post(client, f"{url}/train", {"epochs": 2})
+        post(client, f"{url}/forward")
+        post(client, f"{url}/backward")
+    queries = {"/explain": "?of=loss", "/diff": "?against_revision=1", "/explain all": "?of=all"}
+    for method, path, operation in [*OPERATIONS, ("get", f"{EXPLAIN} all", OPERATIONS_BY_PATH[EXPLAIN])]:
         if method == "get":
             for url in urls:
-                target = path.replace("/v1/sessions/{session_id}", url).replace("{name}", "wrong-phase")
-                answer = client.get(target)
+                name = "wrong-phase" if "problems" in path else "hidden.weight"
+                target = path.removesuffix(" all").replace("/v1/sessions/{session_id}", url).replace("{name}", name)
+                answer = client.get(target + queries.get(path.rpartition("}")[2], ""))
+                assert answer.status_code == 200, answer.text
                 schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
                 validator(schema).validate(answer.json())
 
 
+def refers_to(schema: dict[str, Any]) -> str:
+    """The name of the schema that one refers to."""
+    return str(schema["$ref"]).rpartition("/")[2]
+
+
 def test_schemas_name_what_is_answered(client: TestClient) -> None:
     """A schema may not promise too little: every member that is answered is in it."""
+    schemas = DOCUMENT["components"]["schemas"]
     url = create(client, NOTEBOOK)
+    post(client, f"{url}/forward")
+    backward = post(client, f"{url}/backward")
+    explained = read(client, f"{url}/explain?of=hidden.weight.gradient[0][1]")
+    history = read(client, f"{url}/history")
+    verified = post(client, f"{url}/verify", {"values": {"hidden.z": [[0.3, 0.3925]]}})
+    compared = read(client, f"{url}/diff?against_revision=0")
+    preview = post(client, f"{url}/preview")
+    checked = post(client, f"{url}/gradcheck")
+    summary = read(client, f"{url}/tensors/hidden.z/summary")
     answers = {
         "SessionSchema": read(client, url),
-        "SnapshotSchema": post(client, f"{url}/forward"),
+        "SnapshotSchema": backward,
+        "Health": backward["health"],
+        "LayerHealth": backward["health"]["layers"][0],
+        "TensorSchema": read(client, f"{url}/tensors/hidden.z"),
+        "Summary": summary,
+        "Histogram": summary["histogram"],
+        "HistorySchema": history,
+        "RevisionSchema": history["items"][-1],
+        "ExplanationJson": explained,
+        "TermJson": explained["terms"][0],
+        "Substituted": explained["substituted"],
+        "ChainJson": explained["chain"],
+        "ShareJson": explained["chain"]["samples"][0],
+        "PathJson": explained["chain"]["samples"][0]["paths"][0],
+        "FactorJson": explained["chain"]["samples"][0]["paths"][0]["factors"][0],
+        "Verified": verified,
+        "Item": verified["items"][0],
+        "Score": verified["score"],
+        "ComparisonSchema": compared,
+        "PreviewSchema": preview,
+        "Report": checked,
+        "Checked": checked["entries"][0],
+        "MovedSchema": preview["parameters"]["hidden.weight"],
         "TrainedSchema": post(client, f"{url}/train"),
-        "Entry": post(client, f"{url}/train")["history"][0],
+        refers_to(schemas["TrainedSchema"]["properties"]["history"]["items"]): post(client, f"{url}/train")["history"][
+            0
+        ],
+        "CurvesSchema": read(client, f"{url}/curves"),
         "PredictionSchema": post(client, f"{url}/predict?include=activations"),
         "SessionListSchema": read(client, "/v1/sessions"),
         "CatalogSchema": read(client, "/v1/catalog"),
@@ -124,5 +196,7 @@ def test_schemas_name_what_is_answered(client: TestClient) -> None:
         "AboutSchema": read(client, "/"),
         "Problem": client.post(f"{url}/step").json(),
     }
+    history = read(client, f"{url}/history")
+    answers["RevisionSchema"] |= history["items"][-1]  # of a training
     for name, answer in answers.items():
-        assert set(answer) <= set(DOCUMENT["components"]["schemas"][name]["properties"]), name
+        assert set(answer) <= set(schemas[name]["properties"]), name

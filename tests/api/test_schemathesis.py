@@ -3,16 +3,21 @@
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import schemathesis
 from conftest import WithoutLifespan
 from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.testclient import TestClient
 
 from app.engine.presets import PRESETS
+from app.exports.npz import to_npz
 from app.main import create_app
 from app.settings import Settings
+
+from .calls import NPZ
 
 app = create_app(Settings(max_work=10**8, max_batch=1000, max_parameters=100_000))
 
@@ -23,6 +28,18 @@ def closed() -> Iterator[None]:
     app.state.sessions.close()
 
 
+@schemathesis.serializer(NPZ)
+def as_bytes(context: schemathesis.SerializationContext, value: Any) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+def npz(names: list[str], shape: list[int]) -> bytes:
+    return to_npz({name: np.ones(shape) for name in names})
+
+
+NAMES = st.lists(st.sampled_from(["hidden.z", "loss", "hidden.weight", "zebra"]), unique=True)
+SHAPES = st.lists(st.integers(0, 3), max_size=3)
+schemathesis.openapi.media_type(NPZ, st.binary() | st.builds(npz, NAMES, SHAPES))
 schema = schemathesis.openapi.from_asgi("/openapi.json", WithoutLifespan(app))
 client = TestClient(app)
 

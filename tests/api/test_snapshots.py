@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from app.api.snapshots import dumps
 
-from .calls import CLASSES, LAYERS, NPZ, ROWS, create, places, post, problem, read
+from .calls import CLASSES, LAYERS, NPZ, ROWS, create, named, npz, places, post, problem, read
 
 SOFTMAX = [
     {"name": "hidden", "units": 3, "activation": "tanh"},
@@ -30,33 +30,12 @@ def at_backward(client: TestClient, **fields: Any) -> str:
     return url
 
 
-def npz(client: TestClient, url: str, **headers: str) -> dict[str, Any]:
-    answer = client.get(url, headers={"Accept": NPZ, **headers})
-    assert answer.status_code == 200
-    assert answer.headers["Content-Type"] == NPZ
-    with np.load(io.BytesIO(answer.content)) as arrays:
-        return dict(arrays)
-
-
-def named(snapshot: dict[str, Any]) -> dict[str, Any]:
-    """The arrays in a JSON snapshot by their names."""
-    found = {name: snapshot.get(name) for name in ("inputs", "targets", "outputs", "loss")}
-    for layer in snapshot["layers"]:
-        name = layer["name"]
-        found |= {f"{name}.{term}": layer.get(term) for term in ("z", "a", "da_dz", "dL_da", "dL_dz")}
-        for kind, parameter in layer.get("parameters", {}).items():
-            found[f"{name}.{kind}"] = parameter.get("value")
-            found[f"{name}.{kind}.gradient"] = parameter.get("gradient")
-            found |= {f"{name}.{kind}.state.{slot}": value for slot, value in parameter.get("state", {}).items()}
-    return {name: np.array(value) for name, value in found.items() if value is not None}
-
-
 def test_what_is_not_computed_yet_is_null(client: TestClient) -> None:
     url = create(client, optimizer={"type": "sgd", "momentum": 0.9})
     snapshot = read(client, f"{url}/snapshot")
     assert set(snapshot) == {
         "session", "revision", "phase", "next", "allowed", "steps", "epochs", "loss", "inputs", "targets", "outputs",
-        "layers", "nonfinite", "omitted",
+        "layers", "health", "nonfinite", "omitted",
     }  # fmt: skip
     assert snapshot["session"] == url.rpartition("/")[2]
     assert snapshot["inputs"] is snapshot["targets"] is snapshot["outputs"] is snapshot["loss"] is None
@@ -191,6 +170,15 @@ def test_decimals(client: TestClient) -> None:
     assert (
         named(read(client, f"{url}/snapshot?decimals=0"))["hidden.a"].tolist() == np.round(exact["hidden.a"]).tolist()
     )
+
+
+def test_decimals_of_a_training(client: TestClient) -> None:
+    exact, rounded = (post(client, f"{create(client)}/train{query}", {"epochs": 2}) for query in ("", "?decimals=3"))
+    for entry, short in zip(exact["history"], rounded["history"], strict=True):
+        assert list(short) == list(entry)
+        for name in ("epoch", "steps", "loss", "gradient_norm", "learning_rate"):
+            assert short[name] == round(entry[name], 3)
+    assert rounded["snapshot"]["loss"] == round(exact["snapshot"]["loss"], 3)
 
 
 def test_decimals_of_what_is_too_large_to_have_any(client: TestClient) -> None:
@@ -378,9 +366,24 @@ def test_entity_tags(client: TestClient) -> None:
             other = client.get(f"{url}/snapshot", headers={"Accept": accept, "If-None-Match": given})
             assert other.status_code == 200
     assert client.get(f"{url}/snapshot", headers={"If-None-Match": '"1-npz"'}).status_code == 200
-    assert client.get(f"{url}/snapshot?revision=1").status_code == 200
     assert read(client, f"{url}/snapshot?revision=1") == read(client, f"{url}/snapshot")
-    problem(client.get(f"{url}/snapshot?revision=0"), 410, "revision-gone")
+
+
+def test_entity_tags_of_the_past(client: TestClient) -> None:
+    """Each state has a tag of its own, by which it can be had again and by which a change can be made at it."""
+    url = create(client)
+    post(client, f"{url}/train", {"epochs": 3})
+    tags = {"?revision=0": "0", "?epoch=0": "0", "?epoch=1": "1-epoch1", "?epoch=2": "1-epoch2", "?epoch=3": "1"}
+    for query, tag in tags.items():
+        for accept, form in (("application/json", ""), (NPZ, "-npz")):
+            headers = {"Accept": accept}
+            assert client.get(f"{url}/snapshot{query}", headers=headers).headers["ETag"] == f'"{tag}{form}"'
+            held = client.get(f"{url}/snapshot{query}", headers={**headers, "If-None-Match": f'"{tag}{form}"'})
+            assert held.status_code == 304
+            other = client.get(f"{url}/snapshot{query}", headers={**headers, "If-None-Match": f'"7{form}"'})
+            assert other.status_code == 200
+    problem(client.post(f"{url}/forward", headers={"If-Match": '"0"'}), 412)
+    assert client.post(f"{url}/forward", headers={"If-Match": '"1-epoch2"'}).status_code == 200  # the number alone
 
 
 def test_gzip(client: TestClient) -> None:

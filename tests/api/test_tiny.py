@@ -12,10 +12,12 @@ from app.api.contents import View, write
 from app.api.snapshots import dumps, snapshot
 from app.api.tiny import MOST, tiny_snapshot
 from app.engine.data import Inline
+from app.engine.health import health
 from app.engine.network import Config
 from app.engine.presets import NOTEBOOK
+from app.sessions.edits import NewData
 from app.sessions.memory import MemoryStore
-from app.sessions.operations import Backward, Forward, NewData, Step, Train
+from app.sessions.operations import Backward, Forward, Step, Train
 from app.sessions.service import Sessions
 from app.sessions.session import Session
 from app.settings import Settings
@@ -79,7 +81,8 @@ def _all_stops() -> Iterator[Any]:
 @pytest.mark.parametrize("session", list(_all_stops()))
 def test_a_template_says_what_the_arrays_do(session: Session) -> None:
     tiny = tiny_snapshot(session, View())
-    plain = {**write(session, View()), "nonfinite": [], "omitted": []}
+    state = session.state
+    plain = {**write(session, View()), "health": health(session.config, state), "nonfinite": [], "omitted": []}
     assert tiny is not None
     assert dumps(tiny) == dumps(plain)
     assert list(tiny) == list(plain)

@@ -50,10 +50,10 @@ async def _grown(way: str) -> float:
         await create(number)
     for session in await store.list(WARM_UP):
         await app.state.sessions.delete(session.id)
-    before = _resident()
+    before = resident_bytes()
     for number in range(SESSIONS):
         await create(number)
-    grown = _resident() - before
+    grown = resident_bytes() - before
     assert await store.count() == SESSIONS
     app.state.sessions.close()
     return grown / 1e6
@@ -83,7 +83,8 @@ def _through_http(app: Any) -> Callable[[int], Awaitable[Any]]:
     return create
 
 
-def _resident() -> int:
+def resident_bytes() -> int:
+    """The memory of this process."""
     gc.collect()
     return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from app.errors import LimitExceeded
-from app.sessions.operations import Forward, NewData, Operation, Train
+from app.sessions.edits import NewData
+from app.sessions.operations import Forward, Operation, Train
 from app.sessions.service import Sessions
 from app.settings import Settings
 

@@ -6,7 +6,7 @@ from app.errors import SessionExpired, SessionNotFound
 from app.sessions import memory
 from app.settings import Settings
 
-from .making import TTL, Clock, make_session, run
+from .making import TTL, Clock, make_session, revision_of, run
 
 
 def test_no_more_expired_sessions_are_remembered_than_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,7 +18,7 @@ def test_no_more_expired_sessions_are_remembered_than_a_bound(monkeypatch: pytes
         for session_id in "abc":
             session = make_session(session_id)
             await store.reserve(session_id, session.nbytes)
-            await store.create(session)
+            await store.create(session, revision_of(session))
         clock.now += TTL
         with pytest.raises(SessionNotFound):
             await store.load("a")

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from app.engine.state import State
-from app.errors import InvalidInput, WrongPhase
-from app.sessions.operations import Backward, Change, Forward, NewData, Operation, Step, Train
+from app.errors import InvalidInput, LimitExceeded, WrongPhase
+from app.sessions.edits import Change, NewData
+from app.sessions.operations import Backward, Forward, Operation, Predict, Step, Train
 from app.sessions.service import Sessions
 from app.sessions.session import Session
 
@@ -210,6 +211,25 @@ def test_what_work_costs_grows_with_it() -> None:
     assert 0 < small.work < large.work
     assert small.nbytes < large.nbytes
     assert Train(epochs=10).prepare(session, settings).work > Train().prepare(session, settings).work
+
+
+def test_how_many_samples_a_trace_will_have() -> None:
+    ready, begun, bare = after(), after(Forward(until="hidden", inputs=[[1.0, 2.0]] * 3)), after(data=None)
+    assert Forward(inputs=[[1.0, 2.0]] * 5).samples(ready) == 5
+    assert Forward().samples(ready) == Forward(targets=[[1.0]]).samples(begun) == 1
+    assert Forward().samples(begun) == Backward().samples(begun) == 3
+    assert Forward().samples(bare) is Backward().samples(ready) is Step().samples(ready) is None
+
+
+def test_a_prediction_changes_nothing() -> None:
+    session, settings = after(Forward()), make(max_numbers=2).settings
+    _, own = Predict().prepare(session, settings, activations=False)
+    work, given = Predict(inputs=[[0.05, 0.1], [0.0, 0.0]]).prepare(session, settings, activations=False)
+    assert work > 0
+    assert own().outputs.tolist() == given().outputs[:1].tolist() == session.state.forward[-1:].reshape(1, 1).tolist()  # type: ignore[index]
+    with pytest.raises(LimitExceeded) as caught:
+        Predict().prepare(session, settings, activations=True)
+    assert caught.value.extra["setting"] == "GRADSTEP_MAX_NUMBERS"
 
 
 def test_sessions_are_apart() -> None:

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from app.errors import Full, SessionExpired, SessionNotFound
+from app.sessions.history import History
 from app.sessions.memory import EXPIRED_KEPT_SECONDS, MemoryStore
 from app.sessions.session import Session
 from app.sessions.store import Conflict, SessionStore
 from app.settings import Settings
 
-from .making import START, TTL, Clock, after, make_session, run
+from .making import START, TTL, Clock, after, make_session, revision_of, run
 
 STORES: dict[str, Callable[[Settings, Callable[[], float]], SessionStore]] = {"memory": MemoryStore}
 
@@ -34,8 +35,19 @@ def store(make: Callable[..., SessionStore]) -> SessionStore:
 async def put(store: SessionStore, session_id: str, **fields: Any) -> Session:
     session = make_session(session_id, **fields)
     await store.reserve(session_id, session.nbytes)
-    await store.create(session)
+    await store.create(session, revision_of(session))
     return session
+
+
+async def commit(store: SessionStore, session: Session, made_from: int | None = None) -> None:
+    """Put in a change, by default one made from the revision before it."""
+    revision = revision_of(session, "forward")
+    await store.commit(session, revision, session.revision - 1 if made_from is None else made_from)
+
+
+async def size_of(store: SessionStore, session_id: str) -> int:
+    """What a session holds, its history included."""
+    return (await store.load(session_id)).nbytes + (await store.history(session_id)).nbytes
 
 
 async def room(store: SessionStore) -> int:
@@ -51,6 +63,16 @@ async def room(store: SessionStore) -> int:
             low = middle
             await store.release("probe")
     return low
+
+
+def later(session: Session, **changes: Any) -> Session:
+    """The next version of a session, as a new revision."""
+    revision = session.latest_revision + 1
+    return after(session, revision=revision, latest_revision=revision, **changes)
+
+
+def numbers(history: History) -> list[int]:
+    return [revision.number for revision in history.revisions]
 
 
 def test_create_and_load(store: SessionStore) -> None:
@@ -79,14 +101,15 @@ def test_commit(store: SessionStore) -> None:
     async def check() -> None:
         session = await put(store, "a")
         changed = after(session, name="new", revision=1)
-        await store.commit(changed)
+        await commit(store, changed)
         assert await store.load("a") == changed
         for stale in (session, changed, after(session), after(after(changed))):
             with pytest.raises(Conflict):
-                await store.commit(stale)
+                await commit(store, stale, 1)
         assert await store.load("a") == changed
+        assert numbers(await store.history("a")) == [0, 1]
         with pytest.raises(SessionNotFound):
-            await store.commit(after(make_session("b")))
+            await commit(store, after(make_session("b")), 0)
 
     run(check())
 
@@ -94,12 +117,14 @@ def test_commit(store: SessionStore) -> None:
 def test_delete(store: SessionStore) -> None:
     async def check() -> None:
         session = await put(store, "a")
-        await store.commit(after(session))
+        await commit(store, later(session))
         with pytest.raises(Conflict):
             await store.delete("a", session.version)
         await store.delete("a", session.version + 1)
         assert await store.count() == 0
-        for call in (store.load("a"), store.delete("a", 1), store.commit(after(after(session)))):
+        for call in (
+            store.load("a"), store.history("a"), store.delete("a", 1), commit(store, later(later(session)))
+        ):  # fmt: skip
             with pytest.raises(SessionNotFound):
                 await call
 
@@ -111,7 +136,7 @@ def test_list(store: SessionStore, clock: Clock) -> None:
         for session_id, second in (("b", 0), ("a", 0), ("d", 2), ("c", 1)):
             await put(store, session_id, created_at=START + second)
         changed = await store.load("b")
-        await store.commit(after(changed))
+        await commit(store, later(changed))
         assert [session.id for session in await store.list(10)] == ["a", "b", "c", "d"]
         assert [session.id for session in await store.list(2)] == ["a", "b"]
         assert [session.id for session in await store.list(2, (START, "a"))] == ["b", "c"]
@@ -127,11 +152,13 @@ def test_a_session_expires_when_it_is_left_alone(store: SessionStore, clock: Clo
         session = await put(store, "a")
         clock.now += TTL - 1
         await store.load("a")  # which does not prolong it
-        await store.commit(after(session, expires_at=clock.now + TTL))  # which does
+        await commit(store, later(session, expires_at=clock.now + TTL))  # which does
         clock.now += TTL - 1
         assert await store.count() == 1
         clock.now += 1
-        for call in (store.load("a"), store.delete("a", 1), store.commit(after(after(session)))):
+        for call in (
+            store.load("a"), store.history("a"), store.delete("a", 1), commit(store, later(later(session)))
+        ):  # fmt: skip
             with pytest.raises(SessionExpired) as caught:
                 await call
             assert caught.value.extra == {"expired_at": START + 2 * TTL - 1}
@@ -151,7 +178,7 @@ def test_the_order_of_changes_is_that_of_expiry(store: SessionStore, clock: Cloc
     async def check() -> None:
         first, second = await put(store, "a"), await put(store, "b")
         clock.now += 100
-        await store.commit(after(first, expires_at=clock.now + TTL))
+        await commit(store, later(first, expires_at=clock.now + TTL))
         clock.now = START + TTL
         assert [session.id for session in await store.list(10)] == ["a"]
         with pytest.raises(SessionExpired):
@@ -169,7 +196,7 @@ def test_what_is_reserved_does_not_expire(store: SessionStore, clock: Clock) -> 
         with pytest.raises(SessionExpired):
             await store.load("idle")
         assert await store.load("busy") == busy
-        await store.commit(after(busy, expires_at=clock.now + TTL))
+        await commit(store, later(busy, expires_at=clock.now + TTL))
         clock.now += TTL - 1
         assert (await store.load("busy")).version == 1
         clock.now += 1
@@ -218,22 +245,106 @@ def test_no_more_sessions_than_allowed(make: Callable[..., SessionStore], clock:
 
 def test_no_more_bytes_than_allowed(make: Callable[..., SessionStore]) -> None:
     async def check() -> None:
-        size = make_session("a").nbytes
+        measuring = make()
+        await put(measuring, "a")
+        size = await size_of(measuring, "a")
         store = make(max_bytes=3 * size)
         session = await put(store, "a")
+        history = await store.history("a")
         with pytest.raises(Full) as caught:
             await store.reserve("b", 2 * size + 1)
         assert caught.value.extra == {"limit": 3 * size, "estimate": 3 * size + 1, "setting": "GRADSTEP_MAX_BYTES"}
         await store.reserve("b", 2 * size)
         with pytest.raises(Full):
-            await store.reserve("a", size + 1)
+            await store.reserve("a", size - history.nbytes + 1)  # to grow to so much besides its history
         await store.release("b")
-        await store.reserve("a", 3 * size)
+        await store.reserve("a", 3 * size - history.nbytes)
         await store.reserve("a", 1)  # a session at least holds what it holds already
         with pytest.raises(Full):
             await store.reserve("b", 1)
-        await store.commit(after(session))
+        await store.commit(after(session), None, 0)
         await store.reserve("b", 2 * size)
+
+    run(check())
+
+
+async def put_changed(store: SessionStore, session_id: str, changes: int) -> Session:
+    """A session with so many changes, each of all its parameters."""
+    session = await put(store, session_id)
+    for _ in range(changes):
+        numbers = session.state.parameters.copy()
+        session = later(session, state=session.state._replace(parameters=numbers, used=numbers))
+        await store.reserve(session_id, session.nbytes + 1_000)
+        await commit(store, session)
+    return session
+
+
+async def kept(store: SessionStore, session_id: str) -> list[int]:
+    return [revision.number for revision in (await store.history(session_id)).revisions if revision.is_kept]
+
+
+def test_old_states_make_room_those_of_what_is_longest_unchanged_first(make: Callable[..., SessionStore]) -> None:
+    async def check() -> None:
+        store = make(max_bytes=10**6)
+        for session_id in "abc":
+            await put_changed(store, session_id, 9)
+        await store.reserve("b", 1)  # at work
+        free = await room(store)  # which is found by letting go what there is
+        assert await kept(store, "a") == await kept(store, "c") == [9]
+        assert await kept(store, "b") == list(range(10))
+        for session_id in "ac":
+            free += await size_of(store, session_id)
+        assert free == 10**6 - await size_of(store, "b")
+
+    run(check())
+
+
+def test_no_more_is_let_go_than_is_needed(make: Callable[..., SessionStore]) -> None:
+    async def check() -> None:
+        store = make(max_bytes=10**6)
+        for session_id in "ab":
+            await put_changed(store, session_id, 9)
+        held = await size_of(store, "a") + await size_of(store, "b")
+        await store.reserve("c", 10**6 - held)
+        assert len(await kept(store, "a")) == 10
+        await store.release("c")
+        await store.reserve("c", 10**6 - held + 1)
+        assert await kept(store, "a") == [0, 2, 3, 4, 5, 6, 7, 8, 9]
+        assert len(await kept(store, "b")) == 10
+
+    run(check())
+
+
+def test_a_session_makes_room_for_itself(make: Callable[..., SessionStore]) -> None:
+    async def check() -> None:
+        measuring = make()
+        await put_changed(measuring, "a", 20)
+        limit = await size_of(measuring, "a") * 2 // 3
+        store = make(max_bytes=limit)
+        session = await put_changed(store, "a", 20)
+        assert len(await kept(store, "a")) in range(5, 15)
+        held = await size_of(store, "a")
+        assert held <= limit
+        past = (await store.history("a")).nbytes
+        await store.reserve("a", limit - past + 500)  # for which one of its states goes
+        assert past - 1_000 < (await store.history("a")).nbytes < past
+        await store.reserve("b", 0)  # no more is counted than there may be
+        await store.release("b")
+        await store.release("a")
+        assert await size_of(store, "a") < held
+        await store.delete("a", session.version)
+        assert await room(store) == limit
+
+    run(check())
+
+
+def test_nothing_is_let_go_for_what_finds_no_room_anyway(make: Callable[..., SessionStore]) -> None:
+    async def check() -> None:
+        store = make(max_bytes=10**6)
+        await put_changed(store, "a", 9)
+        with pytest.raises(Full):
+            await store.reserve("b", 10**6)
+        assert len(await kept(store, "a")) == 10
 
     run(check())
 
@@ -243,20 +354,24 @@ def test_bytes_are_counted_to_the_last(make: Callable[..., SessionStore], clock:
         store = make(max_bytes=10**9)
         assert await room(store) == 10**9
         session = await put(store, "a")
-        assert await room(store) == 10**9 - session.nbytes
+        held = await size_of(store, "a")
+        assert await room(store) == 10**9 - held
         await store.reserve("a", 10**6)
-        assert await room(store) == 10**9 - 10**6
+        assert await room(store) == 10**9 - 10**6 - (await store.history("a")).nbytes
         changed = after(session, config_json=session.config_json + b" " * 1000)
-        await store.commit(changed)
-        assert await room(store) == 10**9 - session.nbytes - 1000
+        await store.commit(changed, None, 0)
+        assert await room(store) == 10**9 - held - 1000
         await store.reserve("a", 10**6)
         await store.release("a")
-        assert await room(store) == 10**9 - session.nbytes - 1000
+        assert await room(store) == 10**9 - held - 1000
+        await commit(store, later(changed))
+        free = await room(store)  # for which a state is let go
+        assert free == 10**9 - await size_of(store, "a")
         await store.reserve("b", 10**6)
         await store.release("b")
         await put(store, "c")
-        await store.delete("a", 1)
-        assert await room(store) == 10**9 - session.nbytes
+        await store.delete("a", 2)
+        assert await room(store) == 10**9 - await size_of(store, "c")
         clock.now += TTL
         assert await store.count() == 0
         assert await room(store) == 10**9

@@ -57,7 +57,8 @@ def _against_a_snapshot(named: str, sessions: Sessions, session: Session) -> Ite
     def explain() -> bytes:
         revisions = _now(sessions.store.history(session.id)).revisions
         explaining = Explaining(sessions, _now(sessions.load(session.id)), revisions)
-        return dumps(to_json(_now(explaining.explain("layer1.weight.gradient[0][1]", 8, 64))))
+        explained = _LOOP.run_until_complete(explaining.explain("layer1.weight.gradient[0][1]", 8, 64))
+        return dumps(to_json(explained))
 
     whats: list[tuple[str, Callable[[], object]]] = [
         ("snapshot of an old revision", past),

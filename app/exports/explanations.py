@@ -229,7 +229,7 @@ def _table(terms: Sequence[Term], decimals: int) -> Iterator[str]:
     for term in terms:
         name = term.of or ""
         if term.revision is not None:
-            name += f" (revision {term.revision})"
+            name += f" (revision {term.revision}{'' if term.epoch is None else f', epoch {term.epoch}'})"
         rows.append((name, to_text(term.symbol), _number(term.value, decimals)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for position, row in enumerate(rows):

@@ -112,8 +112,10 @@ def test_what_comes_from_a_change() -> None:
     }
     page = to_markdown([explanation], "hidden.weight[0][0]")
     assert "\nSet by step, revision 3.\n" in page
-    assert "| hidden.weight[0][0] (revision 2) | w      | 0.50000 |" in page
-    assert "|                                  | η      | 0.10000 |" in page
+    assert "| hidden.weight[0][0] (revision 2, epoch 1) | w      | 0.50000 |" in page
+    assert "|                                           | η      | 0.10000 |" in page
+    only_revision = replace(explanation, terms=(replace(explanation.terms[0], epoch=None), explanation.terms[1]))
+    assert "| hidden.weight[0][0] (revision 2) | w " in to_markdown([only_revision], "hidden.weight[0][0]")
 
 
 def test_numbers_that_are_none() -> None:

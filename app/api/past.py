@@ -1,7 +1,6 @@
 """The calls that move through a session's history: list it, go back, fork, compare."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
 from math import isfinite
 from types import NoneType
 from typing import Annotated, Any
@@ -267,7 +266,7 @@ def _compare(session: Session, other: Session, query: Tolerance) -> dict[str, An
     return {
         **compared, "equal": compared["equal"] and not (only_here or only_there),
         "only_here": only_here, "only_there": only_there,
-        "config": list(_config_differences(_config(session), _config(other))),
+        "config": _config_differences(_config(session), _config(other)),
     }  # fmt: skip
 
 
@@ -280,10 +279,10 @@ def _config(session: Session) -> dict[str, Any]:
 MAX_CONFIG_DIFFERENCES = 1000
 
 
-def _config_differences(value: Any, against: Any, pointer: str = "") -> Sequence[dict[str, Any]]:
+def _config_differences(mine: Any, theirs: Any) -> list[dict[str, Any]]:
     """Where two configs differ, at the innermost places."""
     found: list[dict[str, Any]] = []
-    pairs: list[tuple[str, Any, Any]] = [(pointer, value, against)]
+    pairs: list[tuple[str, Any, Any]] = [("", mine, theirs)]
     while pairs and len(found) < MAX_CONFIG_DIFFERENCES:
         pointer, value, against = pairs.pop()
         if isinstance(value, dict) and isinstance(against, dict):

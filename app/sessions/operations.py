@@ -101,12 +101,28 @@ class Request(Model):
         return kept(self.model_dump(mode="json", exclude_unset=True, exclude_none=True))
 
 
-def _advance(session: Session, settings: Settings, work: int, n: int, step: Callable[[], State]) -> Job:
-    """The job of a pass or an update with a trace over n samples."""
+def _no_curve(_: State) -> Curve | None:
+    return None
+
+
+def _advance(
+    session: Session,
+    settings: Settings,
+    work: int,
+    n: int,
+    step: Callable[[], State],
+    curve: Callable[[State], Curve | None] = _no_curve,
+) -> Job:
+    """The job of a pass or an update with a trace over n samples, and of the curve of what it came to."""
     nbytes = session.text_bytes + cost.state_bytes(session.config, n, session.row_count)
     limits.check_work(settings, work)
     limits.check_bytes(settings, nbytes)
-    return Job(work, nbytes, lambda _: Outcome({"state": step()}))
+
+    def run(_: Callable[[], bool]) -> Outcome:
+        state = step()
+        return Outcome({"state": state}, curve=curve(state))
+
+    return Job(work, nbytes, run)
 
 
 def _inputs(session: Session, settings: Settings, given: list[list[float]] | None) -> Array:
@@ -210,21 +226,18 @@ class Step(_OnTrace):
         config, state = session.config, session.state
         chosen = passes.check_update(config, state, self.parameters)
         assert state.inputs is not None
-        test = session.data.test if session.data else None
-        if test is None:
-            return _advance(
-                session, settings, cost.update_work(config), len(state.inputs),
-                lambda: passes.update_these(config, state, chosen),
-            )  # fmt: skip
-        work = cost.update_work(config) + cost.forward_work(config, len(test))
-        limits.check_work(settings, work)
+        test, work = session.data.test if session.data else None, cost.update_work(config)
+        if test is not None:
+            work += cost.forward_work(config, len(test))
 
-        def run(_: Callable[[], bool]) -> Outcome:
-            after = passes.update_these(config, state, chosen)
-            ended = after.epochs > state.epochs
-            return Outcome({"state": after}, curve=pack([training.entry_of_step(config, after, test)] if ended else []))
+        def curve(after: State) -> Curve | None:
+            """The entry of an epoch that ended; without rows to test on, it is worked out when it is asked for."""
+            ended = test is not None and after.epochs > state.epochs
+            return pack([training.entry_of_step(config, after, test)]) if ended else None
 
-        return Job(work, session.text_bytes + cost.state_bytes(config, len(state.inputs), session.row_count), run)
+        return _advance(
+            session, settings, work, len(state.inputs), lambda: passes.update_these(config, state, chosen), curve
+        )
 
 
 class Trained(NamedTuple):

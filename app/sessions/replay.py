@@ -105,8 +105,7 @@ def replay(session: Session, recipe: Recipe, settings: Settings, ended: Callable
         first = recipe.parts[0].before if recipe.parts else recipe.end
         state = initial_state(with_init(session._replace(config_json=first.config_json)))
     for part in recipe.parts:
-        if ended():
-            raise Full("the server is stopping", retry_after=RETRY_AFTER_SECONDS)
+        _check_running(ended)
         before, revision = part.before, part.revision
         there = session._replace(config_json=before.config_json, data=before.data, state=state)
         if revision.operation == Train.operation:
@@ -148,5 +147,9 @@ def _train(session: Session, plan: Plan, ended: Callable[[], bool]) -> State:
         except StopIteration as end:
             trained: training.Trained = end.value
             return trained.state
-        if ended():
-            raise Full("the server is stopping", retry_after=RETRY_AFTER_SECONDS)
+        _check_running(ended)
+
+
+def _check_running(ended: Callable[[], bool]) -> None:
+    if ended():
+        raise Full("the server is stopping", retry_after=RETRY_AFTER_SECONDS)

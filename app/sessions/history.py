@@ -13,9 +13,9 @@ keeps its state for as long as there is any other to let go.
 from collections.abc import Sequence
 from typing import Any
 
-from app.engine.data import Data
+from app.engine.curves import ARRAY_BYTES, Curve
+from app.engine.rows import Data
 from app.engine.state import State
-from app.sessions.curves import ARRAY_BYTES, Curve
 from app.sessions.lineage import curve_of
 from app.sessions.revisions import Outline, Revision, Revisions
 

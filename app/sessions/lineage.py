@@ -7,10 +7,10 @@ has the epoch in it.
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
+from app.engine.curves import Curve, joined, pack
+from app.engine.entries import entry_of_step
 from app.engine.state import State
-from app.engine.training import entry_of_step
 from app.errors import FieldError, InvalidInput
-from app.sessions.curves import Curve, joined, pack
 from app.sessions.revisions import Revision, Revisions
 from app.sessions.session import live_config
 

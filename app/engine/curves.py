@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple, cast, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.engine.training import Entry
+from app.engine.entries import Entry
 
 COLUMNS: tuple[str, ...] = (
     "epoch", "steps", "loss", "test_loss", "accuracy", "test_accuracy", "gradient_norm", "learning_rate", "elapsed",
@@ -23,6 +23,17 @@ class Curve(NamedTuple):
 
     columns: tuple[str, ...]
     rows: NDArray[np.float64]
+
+    def entries(self) -> list[Entry]:
+        """The entries one by one."""
+        return [
+            cast(Entry, dict(zip(self.columns, (int(row[0]), int(row[1]), *row[2:]), strict=True)))
+            for row in self.rows.tolist()
+        ]
+
+    def thinned(self, most: int) -> "Curve":
+        """At most so many of the entries, evenly, the last one among them."""
+        return self._replace(rows=self.rows[_evenly(len(self.rows), most)])
 
     def until(self, epoch: int) -> "Curve":
         """The entries up to an epoch."""
@@ -61,9 +72,7 @@ def put_together(curves: Iterable[Curve], max_points: int) -> Columns:
     curves = list(curves)
     names = tuple(name for name in COLUMNS if any(name in curve.columns for curve in curves)) or COLUMNS[:3]
     total = sum(len(curve.rows) for curve in curves)
-    chosen = np.arange(total)
-    if total > max_points:
-        chosen = np.linspace(total - 1, 0, max_points).round().astype(np.intp)[::-1]
+    chosen = _evenly(total, max_points)
     table = np.full((len(chosen), len(names)), np.nan)
     there = np.zeros(table.shape, bool)
     start = 0
@@ -75,6 +84,13 @@ def put_together(curves: Iterable[Curve], max_points: int) -> Columns:
             there[first:stop, names.index(name)] = True
         start += len(curve.rows)
     return Columns(names, tuple(_column(name, table[:, i], there[:, i]) for i, name in enumerate(names)))
+
+
+def _evenly(total: int, most: int) -> NDArray[np.intp]:
+    """Which of so many to take, to have at most so many, evenly, the last one among them."""
+    if total <= most:
+        return np.arange(total)
+    return np.linspace(total - 1, 0, most).round().astype(np.intp)[::-1]
 
 
 def _column(name: str, values: NDArray[np.float64], there: NDArray[np.bool_]) -> list[Any]:

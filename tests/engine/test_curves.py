@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.engine.training import Entry
-from app.sessions.curves import COLUMNS, Curve, joined, pack, put_together
+from app.engine.curves import COLUMNS, Curve, joined, pack, put_together
+from app.engine.entries import Entry
 
 
 def entry(epoch: int, **more: Any) -> Entry:
@@ -27,6 +27,15 @@ def test_entries_are_packed_as_columns() -> None:
     packed = curve(1, 2, accuracy=1.0, elapsed=0.25)
     assert packed.columns == ("epoch", "steps", "loss", "accuracy", "gradient_norm", "learning_rate", "elapsed")
     assert packed.rows.tolist() == [[1, 2, 1, 1, 0.5, 0.1, 0.25], [2, 4, 0.5, 1, 0.5, 0.1, 0.25]]
+
+
+@pytest.mark.parametrize("more", [{}, {"accuracy": 1.0, "test_loss": 0.5, "test_accuracy": 0.0, "elapsed": 0.25}])
+def test_entries_come_back(more: dict[str, float]) -> None:
+    entries = curve(3, 7, **more).entries()
+    assert entries == [entry(epoch, **more) for epoch in range(3, 8)]
+    assert [list(found) for found in entries] == [[name for name in COLUMNS if name in entries[0]]] * 5
+    assert {type(number) for found in entries for number in (found["epoch"], found["steps"])} == {int}
+    assert curve(3, 7).until(2).entries() == []
 
 
 def test_a_loss_that_is_no_number_stays_one() -> None:
@@ -77,6 +86,16 @@ def test_thinned_evenly_with_the_last_among_them(total: int, max_points: int, ex
     for cut in range(1, total):
         columns = put_together([curve(1, cut), curve(cut + 1, total)], max_points)
         assert columns.values[0] == expected
+
+
+@pytest.mark.parametrize(("most", "expected"), [(9, [3, 4, 5, 6, 7]), (5, [3, 4, 5, 6, 7]), (3, [3, 5, 7]), (1, [7])])
+def test_a_curve_by_itself_is_thinned_alike(most: int, expected: list[int]) -> None:
+    """Its entries are whole ones, and it does not hold on to those that are left out."""
+    whole = curve(3, 7, accuracy=0.5)
+    thinned = whole.thinned(most)
+    assert thinned.entries() == [entry(epoch, accuracy=0.5) for epoch in expected]
+    assert thinned.rows.base is not whole.rows
+    assert [row[0] for row in thinned.rows] == put_together([whole], most).values[0]
 
 
 def test_no_epoch_comes_twice() -> None:

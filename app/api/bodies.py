@@ -1,7 +1,7 @@
 """Request bodies: how they are read, bounded and validated."""
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from app.api.negotiation import JSON
+from app.api.negotiation import CSV, JSON
 from app.api.problems import BodyTooLarge, MalformedBody, UnsupportedMediaType
 from app.errors import InvalidInput, field_errors
 from app.exports.npz import TooLarge, from_npz
@@ -21,9 +21,9 @@ LARGE_BODY = 64 * 1024
 
 
 class JsonBody:
-    """Reads JSON into a type; where it `takes` npz too, this is read into named arrays."""
+    """Reads JSON into a type; where it `takes` npz or CSV too, these are read into named arrays, or into text."""
 
-    def __init__(self, annotation: Any, takes: str | None = None) -> None:
+    def __init__(self, annotation: Any, takes: Collection[str] = ()) -> None:
         self.takes = takes
         self.adapter: TypeAdapter[Any] = TypeAdapter(annotation)
         try:
@@ -39,16 +39,20 @@ class JsonBody:
             Full: too many large bodies are waiting to be parsed.
         """
         settings, length = sessions.settings, headers.get("content-length")
-        text, npz = b"", self.takes is not None and _media_type(headers) == self.takes
+        text, media_type = b"", _media_type(headers) if self.takes else ""
+        other = media_type in self.takes
         if length != "0":
-            if length is not None or "transfer-encoding" in headers:
-                _check_type(headers, npz=npz)
+            announced = length is not None or "transfer-encoding" in headers
+            if announced:
+                _check_type(headers, other=other)
             if length is not None and length.isdecimal() and (len(length) > 18 or int(length) > settings.max_body):
                 raise _too_large(settings)
             text = await _read(receive, settings)
-            if text:  # HTTP/2 announces neither
-                _check_type(headers, npz=npz)
-        if npz:
+            if text and not announced:  # as HTTP/2 may leave it
+                _check_type(headers, other=other)
+        if other and media_type == CSV:
+            return _decode(text)
+        if other:
             return await sessions.parsing.run(lambda: _parse_npz(text, settings))
         if len(text) <= LARGE_BODY:
             return self._parse(text)
@@ -89,11 +93,18 @@ def _parse_npz(content: bytes, settings: Settings) -> dict[str, Any]:
         raise MalformedBody(f"the body is no npz that is taken here: {error}") from None
 
 
-def _check_type(headers: dict[str, str], *, npz: bool = False) -> None:
+def _decode(content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise MalformedBody(f"the body is no UTF-8: its byte {error.start} is out of place") from None
+
+
+def _check_type(headers: dict[str, str], *, other: bool = False) -> None:
     content_type = headers.get("content-type")
     if headers.get("content-encoding", "identity") != "identity":
         raise UnsupportedMediaType("takes a body without a content coding")
-    if content_type == JSON or npz:
+    if content_type == JSON or other:
         return
     media_type = _media_type(headers)
     if media_type != JSON and not (media_type.startswith("application/") and media_type.endswith("+json")):
@@ -102,17 +113,19 @@ def _check_type(headers: dict[str, str], *, npz: bool = False) -> None:
 
 async def _read(receive: Receive, settings: Settings) -> bytes:
     """The whole body, as long as it is within the limit."""
-    chunks, size, more = [], 0, True
-    while more:
+    chunks: list[bytes] = []
+    size = 0
+    while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
         if size > settings.max_body:
             raise _too_large(settings)
-        more = message.get("more_body", False)
-    return b"".join(chunks)
+        if not message.get("more_body", False):
+            return b"".join((*chunks, chunk))
+        chunks.append(chunk)
 
 
 def _too_large(settings: Settings) -> BodyTooLarge:

@@ -11,7 +11,8 @@ from app.api.responses import json_response
 from app.api.routing import AnyCall, Route
 from app.api.schemas import CatalogSchema
 from app.engine.activations import AnyActivation
-from app.engine.data import Inline
+from app.engine.data import DataSpec
+from app.engine.datasets import AnyData
 from app.engine.initializers import AnyInitializer
 from app.engine.layers import AnyLayer
 from app.engine.losses import AnyLoss, Loss
@@ -43,7 +44,7 @@ def _catalog() -> dict[str, Any]:
         "optimizers": kinds(AnyOptimizer),
         "schedules": kinds(AnySchedule),
         "initializers": kinds(AnyInitializer),
-        "data": (Inline,),
+        "data": kinds(AnyData),
         "stop_conditions": kinds(AnyStop),
     }
     catalog: dict[str, Any] = {name: [_kind(spec) for spec in specs] for name, specs in unions.items()}
@@ -65,4 +66,6 @@ def _kind(spec: type[Spec]) -> dict[str, Any]:
     }
     if issubclass(spec, Loss):
         kind["targets"] = spec.targets
+    if issubclass(spec, DataSpec):
+        kind |= {name: getattr(spec, name) for name in ("input_names", "class_names", "input_shape")}
     return kind

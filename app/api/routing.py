@@ -93,7 +93,13 @@ def offers(*media_types: str) -> Callable[[Callable[..., Any]], Callable[..., An
 
 def takes_npz(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     """Say that the body of an endpoint may be an npz of named arrays, in place of a JSON object of named lists."""
-    endpoint.__dict__["takes"] = negotiation.NPZ
+    endpoint.__dict__["takes"] = (negotiation.NPZ,)
+    return endpoint
+
+
+def takes_tables(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """Say that the body of an endpoint may be a table as CSV, which it gets as text, or an npz of named arrays."""
+    endpoint.__dict__["takes"] = (negotiation.NPZ, negotiation.CSV)
     return endpoint
 
 
@@ -108,9 +114,9 @@ class Route(APIRoute):
             # FastAPI's own way keeps exit stacks for dependencies and handles errors a second time.
             try:
                 response = await handle(Request(scope, receive, send))
+                await response(scope, receive, send)
             except ClientDisconnect:
                 return
-            await response(scope, receive, send)
 
         self.app = app
 
@@ -120,7 +126,8 @@ class Route(APIRoute):
         about_session = "{session_id}" in self.path
         hints = endpoint.__annotations__
         conditional = hints["call"] is ChangeCall
-        body = JsonBody(_type_of(hints["body"], BodyParam), endpoint.__dict__.get("takes")) if "body" in hints else None
+        takes = endpoint.__dict__.get("takes", ())
+        body = JsonBody(_type_of(hints["body"], BodyParam), takes) if "body" in hints else None
         query = _Query(hints["query"]) if "query" in hints else _NO_QUERY
 
         async def handle(request: Request) -> Response:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Function = Literal[
-    "exp", "log", "log1p", "expm1", "tanh", "sqrt", "erf", "cos", "abs", "max", "min", "sign"
+    "exp", "log", "log1p", "expm1", "tanh", "sqrt", "erf", "cos", "sin", "abs", "max", "min", "sign"
 ]  # fmt: skip
 Relation = Literal[">", ">=", "<", "<=", "="]
 
@@ -266,7 +266,7 @@ def evaluate(e: Expression) -> float:
 
 _PYTHON: dict[Function, Callable[..., float]] = {
     "exp": math.exp, "log": math.log, "log1p": math.log1p, "expm1": math.expm1, "tanh": math.tanh, "sqrt": math.sqrt,
-    "erf": math.erf, "cos": math.cos, "abs": abs, "max": max, "min": min,
+    "erf": math.erf, "cos": math.cos, "sin": math.sin, "abs": abs, "max": max, "min": min,
 }  # fmt: skip
 _RELATIONS: dict[Relation, Callable[[float, float], bool]] = {
     ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le, "=": operator.eq
@@ -297,5 +297,6 @@ def _unary(function: Function) -> Callable[[Operand], Call]:
 
 
 exp, log, log1p, expm1 = _unary("exp"), _unary("log"), _unary("log1p"), _unary("expm1")
-tanh, sqrt, erf, cos = _unary("tanh"), _unary("sqrt"), _unary("erf"), _unary("cos")
+tanh, sqrt, erf = _unary("tanh"), _unary("sqrt"), _unary("erf")
+cos, sin = _unary("cos"), _unary("sin")
 abs_, sign = _unary("abs"), _unary("sign")

@@ -10,14 +10,14 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from app.engine.data import Inline
+from app.engine.datasets import AnyData
 from app.engine.layers import AnyLayer, Dense, Units
 from app.engine.losses import AnyLoss
 from app.engine.optimizers import SGD, AnyOptimizer
+from app.engine.random import Seed
 from app.engine.spec import Array, Model
 
 MAX_LAYERS = 1000
-Seed = Annotated[int, Field(ge=0, le=2**53 - 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +225,6 @@ class Config(Model):
     network: Network
     loss: AnyLoss
     optimizer: AnyOptimizer = SGD()
-    data: Inline | None = None
+    data: AnyData | None = None
     seed: Seed = 0
     dtype: Literal["float64", "float32"] = "float64"

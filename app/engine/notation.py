@@ -318,6 +318,7 @@ class _Latex(_Writer):
         "log": r"\log\left(%s\right)",
         "tanh": r"\tanh\left(%s\right)",
         "cos": r"\cos\left(%s\right)",
+        "sin": r"\sin\left(%s\right)",
         "max": r"\max\left(%s\right)",
         "min": r"\min\left(%s\right)",
     }

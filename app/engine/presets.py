@@ -81,9 +81,76 @@ THREE_CLASSES = {
     },
 }  # fmt: skip
 
+MOONS = {
+    "name": "moons",
+    "network": {
+        "inputs": 2,
+        "layers": [
+            {"name": "hidden", "units": 8, "activation": "tanh"},
+            {"name": "output", "units": 1, "activation": "sigmoid"},
+        ],
+    },
+    "loss": "bce",
+    "optimizer": {"type": "adam", "learning_rate": 0.03},
+    "data": {"type": "moons", "test_fraction": 0.2},
+}
+
+SPIRAL = {
+    "name": "spiral",
+    "network": {
+        "inputs": 2,
+        "layers": [
+            {"name": "hidden", "units": 16, "activation": "tanh"},
+            {"name": "second", "units": 16, "activation": "tanh"},
+            {"name": "output", "units": 1, "activation": "sigmoid"},
+        ],
+    },
+    "loss": "bce",
+    "optimizer": {"type": "adam", "learning_rate": 0.01},
+    "data": "spiral",
+}
+
+IRIS = {
+    "name": "iris",
+    "network": {
+        "inputs": 4,
+        "layers": [{"name": "hidden", "units": 8, "activation": "tanh"}, {"name": "scores", "units": 3}],
+    },
+    "loss": "cross_entropy",
+    "optimizer": {"type": "sgd", "learning_rate": 0.1, "momentum": 0.9},
+    "data": {"type": "iris", "standardize": True, "test_fraction": 0.2},
+}
+
+DIGITS = {
+    "name": "digits",
+    "network": {
+        "inputs": 64,
+        "layers": [{"name": "hidden", "units": 64, "activation": "relu"}, {"name": "scores", "units": 10}],
+    },
+    "loss": "cross_entropy",
+    "optimizer": {"type": "adam", "learning_rate": 0.001},
+    "data": {"type": "digits", "test_fraction": 0.2},
+}
+
+SINE = {
+    "name": "sine",
+    "network": {
+        "inputs": 1,
+        "layers": [{"name": "hidden", "units": 16, "activation": "tanh"}, {"name": "output", "units": 1}],
+    },
+    "loss": "mse",
+    "optimizer": {"type": "adam", "learning_rate": 0.02},
+    "data": {"type": "sine", "test_fraction": 0.2},
+}
+
 PRESETS = (
     Preset("notebook", "The notebook's network, to be taken through backpropagation by hand", NOTEBOOK),
     Preset("pytorch", "The notebook's PyTorch half: nn.Linear's own start, MSE, float32", PYTORCH),
     Preset("xor", "Exclusive or, which no single layer can learn", XOR),
     Preset("three-classes", "Three classes of points, by cross-entropy on logits", THREE_CLASSES),
+    Preset("moons", "Two half moons, with points set aside to test on", MOONS),
+    Preset("spiral", "Two arms of a spiral, which take two hidden layers", SPIRAL),
+    Preset("iris", "Three species of iris by the sizes of their flowers", IRIS),
+    Preset("digits", "Handwritten digits; train it in batches of 32, shuffled", DIGITS),
+    Preset("sine", "A wave through noisy points: regression", SINE),
 )

@@ -7,10 +7,13 @@ replay exactly. The bits are Philox-4x64's raw output (Salmon et al., "Parallel 
 
 from enum import IntEnum
 from statistics import NormalDist
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+Seed = Annotated[int, Field(ge=0, le=2**53 - 1)]
 _BLOCK = 1 << 16
 
 
@@ -21,6 +24,8 @@ class Purpose(IntEnum):
     BIAS = 2
     SHUFFLE = 3
     SPLIT = 4
+    DATA = 5
+    ORDER = 6
 
 
 def raw(seed: int, purpose: Purpose, index: int, count: int) -> NDArray[np.uint64]:

@@ -10,16 +10,18 @@ from pydantic import AfterValidator, ConfigDict, Discriminator, Field, RootModel
 from pydantic_core import PydanticCustomError
 
 from app.engine import cost, names
-from app.engine.data import Inline, build_data, finite_array
+from app.engine.data import Arrays, DataSpec, build_data
 from app.engine.layers import Matrix, Vector
+from app.engine.named import NamedSet
 from app.engine.network import Config
 from app.engine.optimizers import SGD, AnyOptimizer
+from app.engine.rows import finite_array
 from app.engine.spec import MAX_FIELDS, Array, read_only
 from app.engine.state import carry_slots
 from app.errors import FieldError, InvalidInput, field_errors, pointer_to
 from app.sessions import limits
-from app.sessions.operations import MAX_ARGUMENTS, NO_ARGUMENTS, Arguments, Job, Outcome, Request, kept, row_count
-from app.sessions.session import Session, live_config, to_json
+from app.sessions.operations import MAX_ARGUMENTS, NO_ARGUMENTS, Arguments, Job, Outcome, Request, kept
+from app.sessions.session import Session, live_config, to_json, with_data
 from app.settings import Settings
 
 OptimizerPatch = Annotated[dict[str, Any], Field(max_length=MAX_FIELDS)] | str | None
@@ -93,20 +95,21 @@ class NewData:
     """Other rows to train on; trace and gradients become null, and an epoch under way starts anew."""
 
     operation: ClassVar[str] = "data"
-    rows: Inline
+    rows: DataSpec | Arrays
 
     def arguments(self) -> Arguments:
-        """None: rows are kept as arrays."""
-        return NO_ARGUMENTS
+        """A named set; other rows are kept as arrays."""
+        return kept(self.rows.model_dump(mode="json")) if isinstance(self.rows, NamedSet) else NO_ARGUMENTS
 
     def prepare(self, session: Session, settings: Settings) -> Job:
-        config, n = session.config, row_count(self.rows)
-        limits.check_rows(settings, n)
-        nbytes = session.text_bytes + cost.state_bytes(config, len(self.rows.inputs), n)
+        config, n = session.config, self.rows.count
+        limits.check_rows(settings, n, self.rows.counted_at)
+        config_json = with_data(session.config_json, self.rows)
+        nbytes = len(config_json) + len(session.init_json) + cost.state_bytes(config, self.rows.train_count, n)
         limits.check_bytes(settings, nbytes)
         rows = build_data(config, self.rows, "")
-        state = session.state.without_trace()._replace(epoch_position=0)
-        return Job(0, nbytes, lambda _: Outcome({"data": rows, "state": state}))
+        state = session.state.without_trace()._replace(epoch_position=0, begun=None)
+        return Job(0, nbytes, lambda _: Outcome({"data": rows, "config_json": config_json, "state": state}))
 
 
 def _form(value: Any) -> str:

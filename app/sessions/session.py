@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from app.engine.data import Data, Rows
+from app.engine.data import Arrays, DataSpec
+from app.engine.named import NamedSet
 from app.engine.network import Config
+from app.engine.rows import Data, Rows
 from app.engine.state import State
 
 _RECORD_BYTES = 2_500
@@ -25,11 +27,11 @@ class Session(NamedTuple):
     """Everything that is kept of a session.
 
     Attributes:
-        config_json: the completed config, without `name` and `data`, which change on their own, and the layers' `init`.
+        config_json: the completed config, without `name`, the layers' `init`, and rows: of `data` it has a named set.
         init_json: the layers' `init`, a list: it may be large, and is only needed to answer the config.
         revision: counts the changes, from 0; `latest_revision` is the highest one given out.
         version: counts the writes of this record. Unlike `revision`, it never goes back.
-            created_at, updated_at, expires_at: seconds since 1970.
+        created_at, updated_at, expires_at: seconds since 1970.
         forked_from: where it was forked from another session.
         epoch: set where it stands, for a reader, at the end of an epoch inside a training: `revision` is the training.
     """
@@ -51,7 +53,7 @@ class Session(NamedTuple):
 
     @property
     def config(self) -> Config:
-        """The config, without `name`, `data` and what it started from."""
+        """The config, without `name`, rows and what it started from."""
         return live_config(self.config_json)
 
     @property
@@ -86,10 +88,25 @@ class Session(NamedTuple):
 
 
 def config_to_json(config: Config) -> tuple[bytes, bytes]:
-    """What a session keeps of its config: all but `name`, `data` and the layers' `init`; and these."""
+    """What a session keeps of its config: all but `name`, rows and the layers' `init`; and these."""
     values = config.model_dump(mode="json", exclude={"name", "data"})
     inits = [layer.pop("init") for layer in values["network"]["layers"]]
-    return to_json(values), to_json(inits)
+    return to_json(_with_set(values, config.data)), to_json(inits)
+
+
+def with_data(config_json: bytes, spec: DataSpec | Arrays) -> bytes:
+    """A session's config with its data from elsewhere: a named set is kept by its name, given rows are not in it."""
+    made = to_json(_with_set(orjson.loads(config_json), spec))
+    return config_json if made == config_json else made  # the same bytes are kept once
+
+
+def _with_set(values: dict[str, Any], spec: DataSpec | Arrays | None) -> dict[str, Any]:
+    """The config with a named set in it, and the seed that its rows are of, should the session's change."""
+    values.pop("data", None)
+    if isinstance(spec, NamedSet):
+        seed = values["seed"] if spec.seed is None else spec.seed
+        values["data"] = {"type": spec.type_name(), **spec.model_dump(mode="json"), "seed": seed}
+    return values
 
 
 def to_json(values: Any) -> bytes:
@@ -102,10 +119,11 @@ def to_json(values: Any) -> bytes:
 
 def full_config(name: str | None, config_json: bytes, init_json: bytes, data: Data | None) -> dict[str, Any]:
     """The completed config as JSON data, its rows as arrays: posted again, it makes an equal session."""
-    config: dict[str, Any] = {"name": name, **orjson.loads(config_json), "data": None}
+    config: dict[str, Any] = {"name": name, **orjson.loads(config_json)}
+    config.setdefault("data", None)
     for layer, init in zip(config["network"]["layers"], orjson.loads(init_json), strict=True):
         layer["init"] = init
-    if data is not None:
+    if data is not None and config["data"] is None:
         test = rows_to_json(data.test) if data.test else None
         config["data"] = {"type": "inline", **rows_to_json(data.train), "test": test}
     return config
@@ -117,7 +135,7 @@ def rows_to_json(rows: Rows) -> dict[str, Any]:
 
 
 def with_init(session: Session) -> Config:
-    """The config with what the session started from."""
+    """The config, without `name` and rows, with what the session started from."""
     return Config.model_validate(full_config(None, session.config_json, session.init_json, None))
 
 

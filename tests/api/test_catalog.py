@@ -7,6 +7,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from app.engine.activations import AnyActivation
+from app.engine.datasets import AnyData
 from app.engine.initializers import AnyInitializer
 from app.engine.layers import AnyLayer
 from app.engine.losses import AnyLoss
@@ -25,10 +26,18 @@ UNIONS = {
     "optimizers": AnyOptimizer,
     "schedules": AnySchedule,
     "initializers": AnyInitializer,
+    "data": AnyData,
     "stop_conditions": AnyStop,
 }
 ENTRIES = [(part, spec.type_name()) for part, union in UNIONS.items() for spec in kinds(union)]
-NEEDED = {"units": 2, "step_size": 2, "gamma": 0.5, "T_max": 3, "val": 0.25}
+NEEDED = {"units": 2, "step_size": 2, "gamma": 0.5, "T_max": 3, "val": 0.25, "inputs": [[1, 2]], "targets": [[3]]}
+NEEDED_BY: dict[str, dict[str, Any]] = {  # where a name is not enough
+    "epoch": {"value": 99},
+    "expression": {"value": "loss < 0"},
+    "loss_below": {"value": 0},
+    "gradient_norm_below": {"value": 0},
+    "parameter_outside": {"parameter": "hidden.weight", "high": 1e6},
+}
 TARGETS = {
     "values": [[0.5, -2], [3, 4]],
     "probabilities": [[0.5, 1], [0, 1]],
@@ -43,10 +52,10 @@ def catalog(client: TestClient) -> Any:
 
 
 def test_parts(catalog: Any) -> None:
-    assert set(catalog) == {*UNIONS, "data", "presets"}
+    assert set(catalog) == {*UNIONS, "presets"}
     listed = [(part, entry["type"]) for part in UNIONS for entry in catalog[part]]
     assert listed == ENTRIES
-    for part in (*UNIONS, "data"):
+    for part in UNIONS:
         for entry in catalog[part]:
             assert entry["description"]
             assert entry["options"]["type"] == "object"
@@ -78,6 +87,10 @@ def body_with(part: str, entry: dict[str, Any], value: Any) -> dict[str, Any]:
             body["optimizer"] = value
         case "schedules":
             body["optimizer"] = {"type": "sgd", "schedule": value}
+        case "data":
+            inputs, classes = len(entry["input_names"] or "12"), len(entry["class_names"] or "1")
+            body = config(layers=[{"units": classes}], data=value)
+            body["network"]["inputs"] = inputs
         case "initializers":
             layer["init"] = {"weight": value}
     return body
@@ -90,6 +103,7 @@ def used(part: str, completed: dict[str, Any]) -> Any:
         "layers": layer,
         "activations": layer["activation"],
         "losses": completed["loss"],
+        "data": completed["data"],
         "optimizers": completed["optimizer"],
         "schedules": completed["optimizer"].get("schedule"),
         "initializers": layer["init"]["weight"],
@@ -102,7 +116,8 @@ def test_every_entry_posts_with_the_defaults_that_it_says(
 ) -> None:
     entry = next(entry for entry in catalog[part] if entry["type"] == kind)
     needed = entry["options"].get("required", [])
-    value = {"type": kind, **{name: NEEDED[name] for name in needed}}
+    own: dict[str, Any] = NEEDED_BY.get(kind, {"value": 1} if part == "stop_conditions" and needed else {})
+    value = {"type": kind, **{name: NEEDED[name] for name in needed if name not in own}, **own}
     if part == "stop_conditions":
         assert post(client, f"{create(client)}/train", {"stop": [value]})["stopped"]["reason"] == "epochs"
         return
@@ -111,6 +126,10 @@ def test_every_entry_posts_with_the_defaults_that_it_says(
     defaults = {
         name: option["default"] for name, option in entry["options"]["properties"].items() if name not in needed
     }
+    if kind == "inline":  # what was to become of its rows has been done
+        defaults = {"test": None}
+    elif part == "data":  # its rows are of the session's seed
+        defaults["seed"] = 0
     if part == "layers":  # a layer without a name gets one
         defaults["name"] = "layer1"
     assert completed == {**defaults, **value}
@@ -119,6 +138,23 @@ def test_every_entry_posts_with_the_defaults_that_it_says(
     if not needed:
         bare = create(client, body_with(part, entry, kind)) if part != "layers" else url
         assert used(part, read(client, bare)["config"]) == completed
+
+
+def test_data_sets(catalog: Any) -> None:
+    sets = {entry["type"]: entry for entry in catalog["data"]}
+    assert list(sets) == [
+        "inline", "xor", "and", "or", "linear", "circles", "moons", "gaussians", "spiral", "checkerboard", "sine",
+        "plane", "notebook", "iris", "digits",
+    ]  # fmt: skip
+    names = ("input_names", "class_names", "input_shape")
+    assert [sets["inline"][name] for name in names] == [None] * 3
+    assert [sets["sine"][name] for name in names] == [["x"], None, [1]]
+    assert [sets["spiral"][name] for name in names] == [["x1", "x2"], ["arm 1", "arm 2"], [2]]
+    assert (len(sets["digits"]["input_names"]), sets["digits"]["input_shape"]) == (64, [8, 8])
+    assert sets["iris"]["class_names"] == ["setosa", "versicolor", "virginica"]
+    assert {"samples", "noise", "seed", "arms", "test_fraction"} < set(sets["spiral"]["options"]["properties"])
+    assert sets["sine"]["formula"]["text"] == "t = sin(π periods x)"
+    assert sets["moons"]["formula"] is None
 
 
 @pytest.mark.parametrize("name", [preset.name for preset in PRESETS])
@@ -131,6 +167,6 @@ def test_every_preset_posts_and_learns(client: TestClient, catalog: Any, name: s
 
 
 def test_the_names_that_a_client_takes_from_here_are_plain(catalog: Any) -> None:
-    for part in (*UNIONS, "data"):
+    for part in UNIONS:
         for entry in catalog[part]:
             assert re.fullmatch("[a-z_]+", entry["type"])

@@ -195,6 +195,9 @@ def test_another_type_empties_the_slots_and_the_same_keeps_them(client: TestClie
     assert state() == {"exp_avg": [0, 0, 0], "exp_avg_sq": [0, 0, 0], "step": 0}
 
 
+NAMELESS = {"input_names": None, "class_names": None}
+
+
 def test_put_data(client: TestClient) -> None:
     url = create(client)
     post(client, f"{url}/forward")
@@ -206,7 +209,7 @@ def test_put_data(client: TestClient) -> None:
     assert answer.headers["Content-Location"] == f"{url}/snapshot?revision=3"
     assert answer.json()["config"]["data"] == {"type": "inline", **rows, "test": None}
     assert answer.json()["phase"] == "ready"
-    assert read(client, f"{url}/data") == {**rows, "test": None}
+    assert read(client, f"{url}/data") == {**rows, "test": None, **NAMELESS}
     snapshot = read(client, f"{url}/snapshot")
     hidden = snapshot["layers"][0]
     assert snapshot["inputs"] is snapshot["outputs"] is snapshot["loss"] is None
@@ -216,12 +219,12 @@ def test_put_data(client: TestClient) -> None:
 
 def test_data_with_a_test(client: TestClient) -> None:
     url = create(client, data=None)
-    assert read(client, f"{url}/data") == {"inputs": None, "targets": None, "test": None}
+    assert read(client, f"{url}/data") == {"inputs": None, "targets": None, "test": None, **NAMELESS}
     assert read(client, url)["config"]["data"] is None
     assert read(client, url)["allowed"] == []
     test = {"inputs": [[9, 9]], "targets": [[1]]}
     client.put(f"{url}/data", json={**ROWS, "test": test})
-    assert read(client, f"{url}/data") == {**ROWS, "test": test}
+    assert read(client, f"{url}/data") == {**ROWS, "test": test, **NAMELESS}
     client.put(f"{url}/data", json={**ROWS, "test_fraction": 0.3})
     data = read(client, f"{url}/data")
     assert len(data["test"]["inputs"]) == 2

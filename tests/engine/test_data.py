@@ -1,5 +1,6 @@
-"""Rows: how they are given, what is wrong with them, and how they are split."""
+"""Rows: how they are given, and how they are split."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from app.engine import data as engine_data
-from app.engine.data import Data
+from app.engine.data import Arrays, Inline
+from app.engine.rows import Data
 from app.errors import InvalidInput
 
 from .networks import (
@@ -27,88 +29,52 @@ def build(inputs: Any, targets: Any, loss: str = "mse", dtype: str = "float64", 
     return start(make(layers=TWO, loss=loss, data=spec, dtype=dtype))[1]
 
 
-def test_rows_are_arrays_of_the_dtype_that_nobody_can_write_to() -> None:
-    for dtype in ("float64", "float32"):
-        rows = build([[1, 2], [3, 4.5]], [[5, 6], [7, 8]], dtype=dtype).train
-        assert rows.inputs.dtype == rows.targets.dtype == dtype
-        assert rows.inputs.tolist() == [[1, 2], [3, 4.5]]
-        assert not rows.inputs.flags.writeable
-        assert not rows.targets.flags.writeable
-        assert len(rows) == 2
-
-
-def test_classes_are_indices() -> None:
-    targets = build([[1, 2], [3, 4]], [1, 0], loss="cross_entropy").train.targets
-    assert targets.dtype == np.int64
-    assert targets.tolist() == [1, 0]
-    assert not targets.flags.writeable
-
-
-def test_take_copies_rows() -> None:
-    rows = build([[1, 2], [3, 4]], [[5, 6], [7, 8]]).train
-    taken = rows.take([1])
-    assert (taken.inputs.tolist(), taken.targets.tolist()) == ([[3, 4]], [[7, 8]])
-
-
 X, T = [[1, 2], [3, 4]], [[0.5, 0.5], [0.25, 0.75]]
+
+
+# ----- rows as arrays
+
+
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy", "bce", "nll"])
+@pytest.mark.parametrize("more", [{}, {"test_fraction": 0.5}, {"shuffle": True, "standardize": True}], ids=str)
+def test_arrays_come_to_the_same_as_lists(loss: str, more: dict[str, Any]) -> None:
+    config = make(layers=TWO, loss=loss, data=None, seed=5)
+    inputs: Any = [[1.5, 2], [3, 4], [0, -1]]
+    targets = [0, 1, 1]
+    rows = engine_data.build_data(config, Arrays(np.array(inputs), np.array(targets, np.uint8), **more))
+    lists = engine_data.build_data(config, Inline(inputs=inputs, targets=targets, **more))
+    for array, expected in zip(rows.arrays, lists.arrays, strict=True):
+        assert_equal(array, expected)
+    assert rows.train.inputs.dtype == "float64"
+    assert not any(array.flags.writeable for array in rows.arrays)
+
+
+def test_arrays_to_test_on() -> None:
+    config = make(layers=TWO, loss="mse", data=None)
+    rows, test = Arrays(np.array(X), np.array(T)), Arrays(np.array(X[:1]), np.array(T[:1]))
+    spec = replace(rows, test=test)
+    assert (spec.count, spec.train_count, rows.count) == (3, 2, 2)
+    data = engine_data.build_data(config, spec)
+    assert data.test is not None
+    assert data.test.targets.tolist() == T[:1]
 
 
 @pytest.mark.parametrize(
     ("inputs", "targets", "loss", "pointer", "detail"),
     [
-        ([[1, 2], [3]], T, "mse", "/data/inputs/1", "got a row of 1 numbers; takes 2"),
-        ([[1, 2, 3], [4, 5, 6]], T, "mse", "/data/inputs/0", "got a row of 3 numbers; takes 2"),
-        (X, [[1, 2]], "mse", "/data/targets", "got 1 targets for 2 rows of inputs; takes as many"),
-        (X, [[1, 2], [3]], "mse", "/data/targets/1", "got a row of 1 numbers; takes 2"),
-        (X, [0, 1], "mse", "/data/targets", "the loss mse takes rows of 2 numbers"),
-        (X, [0, 1], "bce", "/data/targets", "the loss bce takes rows of 2 numbers"),
-        (X, T, "nll", "/data/targets", "the loss nll takes a flat list of class indices"),
-        (X, [0, 2], "nll", "/data/targets/1", "got class 2; takes 0 to 1, one for each output"),
-        (X, [5, 0], "cross_entropy", "/data/targets/0", "got class 5; takes 0 to 1, one for each output"),
-        (X, [0], "cross_entropy", "/data/targets", "got 1 targets for 2 rows of inputs; takes as many"),
-        (X, [[0, 1], [0.5, -0.1]], "bce", "/data/targets/1", "the loss bce takes probabilities, from 0 to 1"),
-        (X, [[0, 1.5], [0, 1]], "bce_with_logits", "/data/targets/0",
-         "the loss bce_with_logits takes probabilities, from 0 to 1"),
-        (X, [[1.5, -0.5], [0, 1]], "cross_entropy", "/data/targets/0",
-         "the loss cross_entropy takes probabilities, from 0 to 1"),
-        (X, [[0, 1], [0.5, 0.25]], "cross_entropy", "/data/targets/1",
-         "the probabilities sum to 0.75; takes a sum of 1"),
+        ([[1, 2, 3]], [0], "nll", "/inputs", "got rows of 3 numbers; takes 2"),
+        (X, [0, 7], "nll", "/targets/1", "got class 7; takes 0 to 1, one for each output"),
+        (X, [0], "nll", "/targets", "got 1 targets for 2 rows of inputs; takes as many"),
+        (X, [[1.0], [2.0]], "mse", "/targets", "got rows of 1 numbers; takes 2"),
+        (X, T, "nll", "/targets", "the loss nll takes a flat list of class indices"),
+        (X, [[1, 2], [0, 1]], "bce", "/targets/0", "the loss bce takes probabilities, from 0 to 1"),
     ],
-)  # fmt: skip
-def test_rows_that_do_not_fit(inputs: Any, targets: Any, loss: str, pointer: str, detail: str) -> None:
-    with pytest.raises(InvalidInput) as refused:
-        build(inputs, targets, loss)
-    assert [tuple(error) for error in refused.value.errors] == [(pointer, detail)]
-
-
-@pytest.mark.parametrize("part", ["inputs", "targets"])
-def test_numbers_that_do_not_fit_the_dtype(part: str) -> None:
-    rows: dict[str, Any] = {"inputs": [[1, 2]], "targets": [[3, 4]]}
-    rows[part] = [[1, 1e39]]
-    assert build(**rows)
-    with pytest.raises(InvalidInput, match=f"/data/{part}: has a number that is too large for float32"):
-        build(**rows, dtype="float32")
-
-
-def test_probabilities_may_be_off_by_rounding() -> None:
-    assert build(X, [[0.1, 0.9], [1 / 3, 2 / 3]], "cross_entropy", dtype="float32")
-
-
-@pytest.mark.parametrize(
-    "targets",
-    [[1, [2, 3]], [[1, 2], 3], [], [[]], [-1, 0], [0.5, 1], None, "many", [True, False], [["1", 2]]],
-    ids=str,
 )
-def test_what_are_no_rows(targets: Any) -> None:
-    with pytest.raises(ValidationError):
-        build([[1, 2], [3, 4]], targets, "cross_entropy")
-
-
-def test_rows_from_elsewhere_may_be_mixed_up() -> None:
-    """Rows that have not been through a model, such as a request's own inputs."""
-    config = make(layers=TWO, data=None)
-    with pytest.raises(InvalidInput, match="/rows/inputs/1: got a number; takes a row of 2 numbers"):
-        engine_data.build_inputs(config, [[1.0, 2.0], 3.0], "/rows")  # type: ignore[list-item]
+def test_arrays_that_do_not_fit(inputs: Any, targets: Any, loss: str, pointer: str, detail: str) -> None:
+    config = make(layers=TWO, loss=loss, data=None)
+    with pytest.raises(InvalidInput) as refused:
+        engine_data.build_data(config, Arrays(np.array(inputs), np.array(targets)), "")
+    assert [tuple(error) for error in refused.value.errors] == [(pointer, detail)]
 
 
 # ----- rows to test on

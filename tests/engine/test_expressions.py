@@ -23,6 +23,7 @@ from app.engine.expressions import (
     max_,
     min_,
     sign,
+    sin,
     sqrt,
     tanh,
 )
@@ -51,8 +52,9 @@ def test_mapped_replaces_symbols_alone() -> None:
     ("tree", "value"),
     [
         (one + two - two * two / (one + one) ** two, 2.0),
-        (-exp(two) + log(two) + tanh(two) + sqrt(two) + erf(two) + cos(two),
-         -math.exp(2) + math.log(2) + math.tanh(2) + math.sqrt(2) + math.erf(2) + math.cos(2)),
+        (-exp(two) + log(two) + tanh(two) + sqrt(two) + erf(two) + cos(two) * sin(two),
+         -math.exp(2) + math.log(2) + math.tanh(2) + math.sqrt(2) + math.erf(2)
+         + math.cos(2) * math.sin(2)),
         (max_(one, two) - min_(one, two), 1.0),
         (sign(-two) + sign(Number(0.0)) * 10 + sign(two) * 100, 99.0),
         (Cases(((one, Compare(two, "<", one)), (two, Compare(two, "=", two))), log(-one)), 2.0),

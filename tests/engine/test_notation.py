@@ -36,13 +36,14 @@ from app.engine.expressions import (
     max_,
     min_,
     sign,
+    sin,
     sqrt,
     tanh,
 )
 from app.engine.notation import plain_name, to_latex, to_mathml, to_python, to_text, written
 
 MATHML = "{http://www.w3.org/1998/Math/MathML}"
-NAMES = {name: getattr(math, name) for name in ("exp", "log", "log1p", "expm1", "tanh", "sqrt", "erf", "cos")}
+NAMES = {name: getattr(math, name) for name in ("exp", "log", "log1p", "expm1", "tanh", "sqrt", "erf", "cos", "sin")}
 NAMES |= {"max": max, "min": min, "abs": abs, "sum": sum, "__builtins__": {}}
 
 z, a, b, w, y = map(Symbol, "zabwy")
@@ -317,7 +318,7 @@ def test_docstring() -> None:
 
 
 VALUES = {"z": -1.5, "alpha": 0.1, "z_2_1": 0.25, "dL_dz": 3.0, "x_1": -2.0, "x_2": 0.5, "x_3": math.inf}
-FUNCTIONS = [exp, log, log1p, expm1, tanh, sqrt, erf, cos, abs_, sign]
+FUNCTIONS = [exp, log, log1p, expm1, tanh, sqrt, erf, cos, sin, abs_, sign]
 
 
 def evaluate(e: Expression, values: Mapping[str, float]) -> float:

@@ -47,7 +47,8 @@ def test_pinned() -> None:
 
 
 def test_purposes_keep_their_numbers() -> None:
-    assert {purpose.name: purpose.value for purpose in Purpose} == {"WEIGHT": 1, "BIAS": 2, "SHUFFLE": 3, "SPLIT": 4}
+    values = {"WEIGHT": 1, "BIAS": 2, "SHUFFLE": 3, "SPLIT": 4, "DATA": 5, "ORDER": 6}
+    assert {purpose.name: purpose.value for purpose in Purpose} == values
 
 
 def test_draws_differ_by_seed_purpose_and_index() -> None:

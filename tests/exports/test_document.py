@@ -11,7 +11,9 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
+from app.engine import training
 from app.engine.data import build_data
+from app.engine.plan import Plan
 from app.errors import InvalidInput, field_errors
 from app.exports.document import FORMAT, VERSION, Document, export, restore, rows_in_use
 from app.sessions.edits import Edit as ByHand
@@ -125,6 +127,48 @@ def test_a_document_from_before_edits_were_told_from_steps() -> None:
     assert restored(document).edited
     del document["counters"]["edited"]
     assert not restored(document).edited
+
+
+def cut(**fields: Any) -> Session:
+    """A session that stands in the middle of an epoch."""
+    session = after(**fields)
+    plan = Plan(batch_size=1, steps=1)
+    assert session.data is not None
+    running = training.train(session.config, session.state, session.data, plan, lambda: 0.0)
+    try:
+        while True:
+            next(running)
+    except StopIteration as end:
+        return session._replace(state=end.value.state)
+
+
+@pytest.mark.parametrize("fields", [{}, CLASSES, {"loss": "bce"}])
+def test_a_cut_epoch_goes_on_with_what_it_had_come_to(fields: dict[str, Any]) -> None:
+    session = cut(**fields)
+    document = document_of(session)
+    assert document["counters"]["begun"]["rows"] == document["counters"]["epoch_position"] == 1
+    assert restored(document).begun == session.state.begun is not None
+    del document["counters"]["begun"]  # as in a document from before these were in it
+    assert restored(document).begun is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "begun", "pointer"),
+    [
+        (CLASSES, {"rows": 2}, "/counters/begun"),
+        (CLASSES, {"rows": 2**53, "answers": 2**53}, "/counters/begun"),
+        (CLASSES, {"hits": 2}, "/counters/begun"),
+        (CLASSES, {"answers": 2}, "/counters/begun"),
+        ({}, {"answers": 1}, "/counters/begun"),
+        ({"loss": "bce"}, {"answers": 1}, "/counters/begun"),
+    ],
+)
+def test_what_no_part_of_an_epoch_comes_to(fields: dict[str, Any], begun: dict[str, int], pointer: str) -> None:
+    document = document_of(cut(**fields))
+    document["counters"]["begun"].update(begun)
+    with pytest.raises(InvalidInput) as caught:
+        restored(document)
+    assert [error.pointer for error in caught.value.errors] == [pointer]
 
 
 def test_rows_in_use() -> None:
@@ -252,6 +296,8 @@ def test_rows_of_targets_for_classes() -> None:
         (("zebra",), 1, "/zebra"),
         (("counters", "steps"), -1, "/counters/steps"),
         (("counters", "steps"), 2**53 + 1, "/counters/steps"),
+        (("counters", "begun"), {"rows": 0, "loss": 0.5, "hits": 0, "answers": 0}, "/counters/begun/rows"),
+        (("counters", "begun"), {"rows": 1, "loss": None, "hits": 0, "answers": 0}, "/counters/begun/loss"),
         (("counters", "updates"), [0.5], "/counters/updates/0"),
         (("tensors",), [], "/tensors"),
         (("tensors", "hidden.bias"), 5, "/tensors/hidden.bias"),

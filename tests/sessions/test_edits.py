@@ -7,6 +7,8 @@ import pytest
 from engine.networks import assert_equal, assert_same
 from pydantic import ValidationError
 
+from app.engine.collected import Iris
+from app.engine.datasets import Moons, Xor
 from app.engine.state import State
 from app.errors import InvalidInput, LimitExceeded
 from app.sessions.edits import Edit, NewData
@@ -199,3 +201,26 @@ def test_new_data_is_a_revision_whose_rows_are_kept_as_arrays() -> None:
     assert_equal(after.data.train.inputs, [[1, 2], [1, 2]])
     assert session.at(1).row_count == 3
     assert session.rewind(1).row_count == 3
+
+
+def test_a_named_set_goes_with_its_revision() -> None:
+    session = Walk(data="xor", optimizer="adam")
+    session.do(Train(epochs=3), NewData(Moons(samples=20, seed=3)), Train(epochs=2), NewData(rows(2)), Train(epochs=2))
+    types = [session.at(revision).config.data for revision in range(6)]
+    assert types == [Xor(seed=0), Xor(seed=0), Moons(samples=20, seed=3), Moons(samples=20, seed=3), None, None]
+    assert [session.at(revision).row_count for revision in range(6)] == [4, 4, 20, 20, 2, 2]
+    assert orjson.loads(session.revisions[2].arguments) == Moons(samples=20, seed=3).model_dump()
+    expected = [session.at(epoch=epoch).state for epoch in (2, 4, 6)]
+    session.let_go(session.history.state_bytes - 1)
+    for epoch, state in zip((2, 4, 6), expected, strict=True):
+        assert_same(session.at(epoch=epoch).state, state)
+    assert session.rewind(epoch=4).config.data == Moons(samples=20, seed=3)
+    assert session.fork(1).now.config.data == Xor(seed=0)
+
+
+def test_what_does_not_fit_changes_nothing() -> None:
+    session = Walk(data="xor")
+    with pytest.raises(InvalidInput, match="the set iris has 4 inputs; the network takes 2"):
+        session.do(NewData(Iris()))
+    assert session.now.config.data == Xor(seed=0)
+    assert session.now.row_count == 4

@@ -4,9 +4,9 @@ What each field and warning means, and why its threshold is where it is: docs/he
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from math import dist, hypot, isfinite
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,11 @@ from typing_extensions import TypedDict
 
 from app.engine import tensors
 from app.engine.network import Config
-from app.engine.passes import Norm
+from app.engine.passes import Norm, norm_of_few
 from app.engine.spec import Array
 from app.engine.state import State
-from app.engine.summary import norm
+from app.engine.straight import MOST
+from app.engine.summary import norm as length
 
 Kind = Literal[
     "vanishing_gradient", "exploding_gradient", "dead_units", "saturated_units", "learning_rate_too_large", "nonfinite"
@@ -32,6 +33,7 @@ WRONG_BY = 0.5  # a saturated output's distance from its target
 LARGE_UPDATE = 0.5  # of the length of the weights
 
 _SIZES = 4  # of batches whose plan a network keeps
+_KEPT = 64  # measures of one network
 TINY = 256  # numbers, up to which plain Python is quicker than numpy
 
 
@@ -81,7 +83,8 @@ def health(config: Config, state: State) -> Health:
     P, G, F, B = state.parameters, state.gradients, state.forward, state.backward
     size = P.size + (0 if F is None else F.size) + (0 if B is None else B.size)
     if size <= TINY:
-        return tiny_health(config, state, *([] if vector is None else vector.tolist() for vector in (P, G, F, B)))
+        lists = [[] if vector is None else vector.tolist() for vector in (P, G, F, B)]
+        return tiny_health(config, state, *lists, finite=isfinite(sum(map(sum, lists))))
     layers: list[LayerHealth] = []
     signals: list[float] = []
     used = None if state.used is P else state.used
@@ -92,46 +95,82 @@ def health(config: Config, state: State) -> Health:
             "saturated_units": None, "dead_units": None,
         }  # fmt: skip
         if G is not None and B is not None and at >= reached:
-            layer["gradient_norm"] = norm(G[plan.parameters])
-            signals.append(norm(B[plan.dL_dz]) / plan.root)
+            layer["gradient_norm"] = length(G[plan.parameters])
+            signals.append(length(B[plan.dL_dz]) / plan.root)
         if used is not None and plan.trainable:
-            before = used[plan.parameters]
-            with np.errstate(all="ignore"):
-                layer["update_ratio"] = _ratio(norm(P[plan.parameters] - before), norm(before))
+            layer["update_ratio"] = update_ratio(used[plan.parameters], P[plan.parameters])
         if F is not None and at < state.forwarded:
             a = F[plan.a].reshape(-1, plan.units)
-            layer["saturated_units"] = 0 if plan.flat is None else int(_is_flat(a, plan.flat).all(axis=0).sum())
-            layer["dead_units"] = plan.units - int(a.any(axis=0).sum())
+            layer["saturated_units"] = 0 if plan.flat is None else saturated_units(a, plan.flat)
+            layer["dead_units"] = dead_units(a)
         layers.append(layer)
     finite = tensors.all_finite(*(vector for vector in (P, G, F, B) if vector is not None))
-    return _judge(config, state, layers, signals, finite)
+    norm = _gradient_norm(config, G) if G is not None and not reached else None
+    return _judge(config, state, layers, signals, norm, finite)
 
 
-def tiny_health(config: Config, state: State, P: list[float], G: list[float], F: list[float], B: list[float]) -> Health:
-    """What `health` answers, from parameters, gradients and both traces as lists; [] for what is not there."""
-    layers: list[LayerHealth] = []
-    signals: list[float] = []
+def tiny_health(
+    config: Config, state: State, P: list[float], G: list[float], F: list[float], B: list[float], *, finite: bool
+) -> Health:
+    """What `health` answers, from parameters, gradients and both traces as lists; [] for what is not there.
+
+    `finite` says whether all of their numbers are.
+    """
     U = None if state.used is state.parameters else state.used.tolist()
-    passed, reached = state.forwarded, len(config.network.layers) - state.backwarded
-    for at, (name, units, trainable, own, a, dL_dz, root, flat) in enumerate(_plans(config, state)):
-        gradient = ratio = saturated = dead = None
+    layers, signals, norm = _measures(config, state)(P, U, G, F, B)
+    if norm is None and state.gradients is not None and len(signals) == len(layers):
+        norm = _gradient_norm(config, state.gradients)
+    return _judge(config, state, layers, signals, norm, finite)
+
+
+def _measures(config: Config, state: State) -> Callable[..., tuple[list[LayerHealth], list[float], float | None]]:
+    """What `_judge` goes by, as straight-line code over the lists: for so few numbers, loops take longer than they."""
+    n = None if state.inputs is None else len(state.inputs)
+    place = n, state.forwarded, state.backwarded, state.used is state.parameters
+    kept: dict[Any, Any] = config.network.templates.setdefault("measures", {})
+    measures: Callable[..., Any] | None = kept.get(place)
+    if measures is None:
+        if len(kept) >= _KEPT:
+            kept.clear()
+        measures = kept[place] = eval(_write_measures(config, state), _NAMES)
+    return measures
+
+
+def _write_measures(config: Config, state: State) -> str:
+    """A function of lists, as an expression; for parts of layers that have not been computed yet it has None."""
+    network, norm, layers, signals = config.network, "None", [], []
+    reached = len(network.layers) - state.backwarded
+    for at, plan in enumerate(_plans(config, state)):
+        gradient = ratio = saturated = dead = "None"
         if at >= reached:
-            gradient = hypot(*G[own])
-            signals.append(hypot(*B[dL_dz]) / root)
-        if U is not None and trainable:
-            before = U[own]
-            ratio = _ratio(dist(P[own], before), hypot(*before))
-        if at < passed:
-            answers = F[a]
-            saturated = 0 if flat is None else _flat_columns(answers, units, *flat)
-            dead = _zero_columns(answers, units)
+            gradient = f"hypot({_entries('G', plan.parameters)})"
+            signals.append(f"hypot({_entries('B', plan.dL_dz)}) / {plan.root!r}")
+        if state.used is not state.parameters and plan.trainable:
+            P, U = (_entries(vector, plan.parameters) for vector in "PU")
+            ratio = f"_ratio(dist(({P},), ({U},)), hypot({U}))"
+        if at < state.forwarded:
+            units = [range(plan.a.start + unit, plan.a.stop, plan.units) for unit in range(plan.units)]
+            dead = _count("not (" + " or ".join(f"F[{k}]" for k in unit) + ")" for unit in units)
+            saturated = "0"
+            if plan.flat is not None:
+                low, high = plan.flat
+                flat = f"(F[{{k}}] < {low!r} or F[{{k}}] > {high!r})"
+                saturated = _count(" and ".join(flat.format(k=k) for k in unit) for unit in units)
         layers.append(
-            {
-                "name": name, "gradient_norm": gradient, "update_ratio": ratio, "units": units,
-                "saturated_units": saturated, "dead_units": dead,
-            }
-        )  # fmt: skip
-    return _judge(config, state, layers, signals, isfinite(sum(P) + sum(G) + sum(F) + sum(B)))
+            f"{{'name': {plan.name!r}, 'gradient_norm': {gradient}, 'update_ratio': {ratio}, 'units': {plan.units}, "
+            f"'saturated_units': {saturated}, 'dead_units': {dead}}}"
+        )
+    if not reached and network.parameter_count <= MOST:
+        norm = f"norm_of_few([{', '.join(_entries('G', run) for _, run in network.trainable_runs)}])"
+    return f"lambda P, U, G, F, B: ([{', '.join(layers)}], [{', '.join(signals)}], {norm})"
+
+
+def _entries(vector: str, place: slice) -> str:
+    return ", ".join(f"{vector}[{k}]" for k in range(place.start, place.stop))
+
+
+def _count(conditions: Iterable[str]) -> str:
+    return " + ".join(["0", *(f"({condition})" for condition in conditions)])
 
 
 def _plans(config: Config, state: State) -> tuple[_Plan, ...]:
@@ -156,8 +195,27 @@ def _lay_out(config: Config, n: int) -> Iterator[_Plan]:
         yield _Plan(name, spec.units, spec.trainable, own, place.a, place.dL_dz, root, spec.activation.flat)
 
 
-def _ratio(change: float, length: float) -> float | None:
-    return change / length if length else None
+def update_ratio(before: Array, after: Array) -> float | None:
+    """How much parameters have changed, as a share of their size, ‖after - before‖ / ‖before‖; None where that is 0."""
+    with np.errstate(all="ignore"):
+        return _ratio(length(after - before), length(before))
+
+
+def saturated_units(a: Array, flat: tuple[float, float]) -> int:
+    """How many units lie where their activation is flat for every sample, from activations (n, units)."""
+    return int(_is_flat(a, flat).all(axis=0).sum())
+
+
+def dead_units(a: Array) -> int:
+    """How many units answer 0 to every sample, from activations (n, units)."""
+    return int(a.shape[1] - a.any(axis=0).sum())
+
+
+def _ratio(change: float, size: float) -> float | None:
+    return change / size if size else None
+
+
+_NAMES = {"dist": dist, "hypot": hypot, "norm_of_few": norm_of_few, "_ratio": _ratio}
 
 
 def _is_flat(a: Array, flat: tuple[float, float]) -> NDArray[np.bool_]:
@@ -165,34 +223,18 @@ def _is_flat(a: Array, flat: tuple[float, float]) -> NDArray[np.bool_]:
     return (a < flat[0]) | (a > flat[1])
 
 
-def _flat_columns(a: list[float], units: int, low: float, high: float) -> int:
-    """How many units of (n × units) activations in a row are flat for every sample."""
-    count = 0
-    for unit in range(units):
-        if not low <= a[unit] <= high:
-            count += all(value < low or value > high for value in a[unit::units])
-    return count
+def _judge(
+    config: Config, state: State, layers: list[LayerHealth], signals: list[float], norm: float | None, finite: bool
+) -> Health:
+    """The whole answer; `signals` are the root mean squares of dL_dz where the backward pass has come.
 
-
-def _zero_columns(a: list[float], units: int) -> int:
-    """How many units of (n × units) activations in a row are 0 for every sample."""
-    count = 0
-    for unit in range(units):
-        if a[unit] == 0:
-            count += not any(a[unit::units])
-    return count
-
-
-def _judge(config: Config, state: State, layers: list[LayerHealth], signals: list[float], finite: bool) -> Health:
-    """The whole answer; `signals` are the root mean squares of dL_dz where the backward pass has come."""
+    `norm` is the gradient's, once there is all of it.
+    """
     warnings: list[Warned] = []
     if not (finite and (state.loss is None or isfinite(state.loss))):
         warnings += _nonfinite(config, state)
-    gradient_norm = None
-    if state.gradients is not None and len(signals) == len(layers):
-        gradient_norm = _gradient_norm(config, state.gradients, layers)
-        if EXPLODING_NORM < gradient_norm < math.inf:
-            warnings.append(_warned(None, "exploding_gradient", gradient_norm, _LARGE_NORM))
+    if norm is not None and EXPLODING_NORM < norm < math.inf:
+        warnings.append(_warned(None, "exploding_gradient", norm, _LARGE_NORM))
     if len(signals) > 1:
         warnings += _gradients(layers[-len(signals) :], signals)
     for at, layer in enumerate(layers):
@@ -201,7 +243,7 @@ def _judge(config: Config, state: State, layers: list[LayerHealth], signals: lis
         ratio = layer["update_ratio"]
         if ratio is not None and LARGE_UPDATE < ratio < math.inf and not state.edited:  # by steps alone
             warnings.append(_warned(layer["name"], "learning_rate_too_large", ratio, _LARGE_UPDATE))
-    return {"gradient_norm": gradient_norm, "layers": layers, "warnings": warnings}
+    return {"gradient_norm": norm, "layers": layers, "warnings": warnings}
 
 
 def _warned(layer: str | None, kind: Kind, value: float | None, text: str, **words: str | int) -> Warned:
@@ -209,13 +251,8 @@ def _warned(layer: str | None, kind: Kind, value: float | None, text: str, **wor
     return {"layer": layer, "kind": kind, "value": value, "text": text.format(layer=layer, value=number, **words)}
 
 
-def _gradient_norm(config: Config, gradients: Array, layers: list[LayerHealth]) -> float:
+def _gradient_norm(config: Config, gradients: Array) -> float:
     """As everywhere: of all trainable parameters, before clipping."""
-    network = config.network
-    if len(network.trainable_indices) == len(network.parameters):
-        norms = [layer["gradient_norm"] or 0.0 for layer in layers]
-        if 1e-14 < hypot(*norms) < 1e14:  # far from what would overflow or vanish, `Norm` does no more than this
-            return math.sqrt(float(gradients.dot(gradients)))
     with np.errstate(all="ignore"):
         return Norm(config, gradients)()
 

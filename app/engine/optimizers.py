@@ -2,9 +2,10 @@
 
 An optimizer works on whole packed vectors, entry by entry, so that a network of any depth costs a few numpy calls a
 step. What it remembers from step to step lies in slots, vectors like the parameters' own, under PyTorch's names.
+
+Its `update` works in the order of its `rule`, so that both come to the same bits in double precision.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
@@ -12,7 +13,7 @@ import numpy as np
 from pydantic import Field, Strict, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.engine.expressions import Equation, Expression, Number, Symbol, max_, min_, sqrt
+from app.engine.expressions import Add, Equation, Expression, Number, Symbol, max_, min_, sqrt
 from app.engine.schedules import AnySchedule
 from app.engine.spec import Array, BareName, Model, Spec
 
@@ -163,7 +164,8 @@ class SGD(Optimizer):
         g, slots = self.decayed_rule(before), {}
         if self.momentum:
             fresh = (1 - _tau) * g if self.dampening else g
-            buffer = slots["momentum_buffer"] = g if first else _mu * before.slots["momentum_buffer"] + fresh
+            carried = _mu * before.slots["momentum_buffer"]
+            buffer = slots["momentum_buffer"] = g if first else Add((carried, fresh))  # `fresh` may be a sum itself
             g = g + _mu * buffer if self.nesterov else buffer
         return After(before.p - before.rate * g, slots)
 
@@ -188,24 +190,24 @@ class Adam(Optimizer):
         return ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if self.amsgrad else ()))
 
     def update(self, p: Array, g: Array, slots: Array, t: int, rate: Array, scratch: Array) -> None:
-        g = self.decay(p, g, rate)
+        g = self.decay(p, g, rate, scratch)
         beta1, beta2 = self.betas
         mean, square = slots[:2]
-        np.subtract(g, mean, scratch)
-        scratch *= 1 - beta1
-        mean += scratch
+        mean *= beta1
+        mean += np.multiply(g, 1 - beta1, scratch)
         square *= beta2
         np.multiply(g, g, scratch)
         scratch *= 1 - beta2
         square += scratch
         if self.amsgrad:
             square = np.maximum(slots[2], square, out=slots[2])
-        np.sqrt(square, scratch)
-        scratch /= math.sqrt(1 - beta2**t)
+        np.divide(square, 1 - beta2**t, scratch)
+        np.sqrt(scratch, scratch)
         scratch += self.eps
-        np.divide(mean, scratch, scratch)
-        scratch *= rate / (1 - beta1**t)
-        np.subtract(p, scratch, p)
+        step = mean / (1 - beta1**t)
+        step *= rate
+        step /= scratch
+        np.subtract(p, step, p)
 
     def rule(self, before: Before, first: bool) -> After:
         p, g = self.decay_rule(before)
@@ -220,7 +222,7 @@ class Adam(Optimizer):
     def letters(self, t: int) -> dict[Symbol, float]:
         return {**super().letters(t), _b1: self.betas[0], _b2: self.betas[1], _eps: self.eps}
 
-    def decay(self, p: Array, g: Array, rate: Array) -> Array:
+    def decay(self, p: Array, g: Array, rate: Array, scratch: Array) -> Array:
         """Apply the weight decay: here, to the gradient."""
         return self.decayed(p, g)
 
@@ -239,9 +241,10 @@ class AdamW(Adam):
         w - _eta * _lambda * w - _eta * (m / (1 - _b1**t)) / (sqrt(v / (1 - _b2**t)) + _eps),
     )
 
-    def decay(self, p: Array, g: Array, rate: Array) -> Array:
+    def decay(self, p: Array, g: Array, rate: Array, scratch: Array) -> Array:
         """Apply the weight decay: here, to the parameters."""
-        p *= 1 - rate * self.weight_decay
+        if self.weight_decay:
+            p -= np.multiply(p, rate * self.weight_decay, scratch)
         return g
 
     def decay_rule(self, before: Before) -> tuple[Expression, Expression]:
@@ -333,9 +336,9 @@ class Adagrad(Optimizer):
         total += np.multiply(g, g, scratch)
         np.sqrt(total, scratch)
         scratch += self.eps
-        np.divide(g, scratch, scratch)
-        scratch *= rate / (1 + (t - 1) * self.lr_decay)
-        np.subtract(p, scratch, p)
+        step = g * (rate / (1 + (t - 1) * self.lr_decay))
+        step /= scratch
+        np.subtract(p, step, p)
 
     def rule(self, before: Before, first: bool) -> After:
         g = self.decayed_rule(before)

@@ -16,16 +16,16 @@ over on the same.
 import math
 import sys
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from app.engine.data import Rows
 from app.engine.losses import Targets
 from app.engine.network import Config
+from app.engine.rows import Rows
 from app.engine.spec import Array, read_only
 from app.engine.state import State
-from app.engine.straight import work_for
+from app.engine.straight import MOST, TOO_LARGE, update_for, work_for
 from app.engine.work import Work
 from app.errors import FieldError, InvalidInput, WrongPhase
 
@@ -89,12 +89,22 @@ class Update:
                 g = clip.apply(g, norm)
             update(p, g, slots, updates + self.rounds, self.rate_array, scratch)
 
+    @property
+    def t(self) -> int | None:
+        """Which update of the parameters comes next, from 1; None where that is not the same for all."""
+        counts = {self.updates[index] for index in self.chosen}
+        return counts.pop() + self.rounds + 1 if len(counts) == 1 else None
+
     def counts(self) -> tuple[int, ...]:
         """How often each parameter tensor has been updated by now."""
-        counts = list(self.updates)
-        for index in self.chosen:
-            counts[index] += self.rounds
-        return tuple(counts)
+        return _counted(self.updates, self.chosen, self.rounds)
+
+
+def _counted(updates: Sequence[int], chosen: Sequence[int], rounds: int = 1) -> tuple[int, ...]:
+    counts = list(updates)
+    for index in chosen:
+        counts[index] += rounds
+    return tuple(counts)
 
 
 class Norm:
@@ -102,9 +112,12 @@ class Norm:
 
     def __init__(self, config: Config, gradients: Array) -> None:
         self.pieces = [gradients[run] for _, run in config.network.trainable_runs]
+        self.few = config.network.parameter_count <= MOST
 
     def __call__(self) -> float:
         """The norm, finite where the gradients are; its sum of squares is scaled where it would overflow or vanish."""
+        if self.few:
+            return norm_of_few([value for piece in self.pieces for value in piece.tolist()])
         total = 0.0
         for piece in self.pieces:
             total += float(piece.dot(piece))
@@ -117,12 +130,18 @@ class Norm:
         return min(largest * math.sqrt(sum(float(piece.dot(piece)) for piece in scaled)), sys.float_info.max)
 
 
+def norm_of_few(values: list[float]) -> float:
+    """The norm of a few numbers, as the straight-line code has it; finite where they are."""
+    norm = math.hypot(*values)
+    return sys.float_info.max if norm == math.inf and all(map(math.isfinite, values)) else norm
+
+
 def begin(state: State, inputs: Array, targets: Targets | None, *, own_rows: bool) -> State:
     """A forward pass about to start over these rows; what an earlier pass left is gone."""
-    return state._replace(
-        used=state.parameters, gradients=None, forward=None, backward=None, backward_used=None, inputs=inputs,
-        targets=targets, own_rows=own_rows, forwarded=0, backwarded=0, stepped=frozenset(), phase="forward", loss=None,
-        edited=False,
+    return State(
+        state.parameters, state.parameters, state.slots, state.updates, inputs=inputs, targets=targets,
+        own_rows=own_rows, phase="forward", steps=state.steps, epochs=state.epochs, epoch_position=state.epoch_position,
+        begun=state.begun,
     )  # fmt: skip
 
 
@@ -247,17 +266,40 @@ def update_these(config: Config, state: State, chosen: tuple[int, ...]) -> State
     network = config.network
     assert state.gradients is not None
     parameters, slots = state.parameters.copy(), state.slots.copy()
-    apply = Update(config, parameters, slots, state.gradients, state.updates, chosen)
-    with np.errstate(all="ignore"):
-        norm = Norm(config, state.gradients)() if config.optimizer.clip else 0.0
-        apply(config.optimizer.rate(state.steps), norm)
-    changed = state._replace(parameters=read_only(parameters), slots=read_only(slots), updates=apply.counts())
+    rate = config.optimizer.rate(state.steps)
+    if not _update_straight(config, state, chosen, parameters, slots, rate):
+        with np.errstate(all="ignore"):
+            norm = Norm(config, state.gradients)() if config.optimizer.clip else 0.0
+            Update(config, parameters, slots, state.gradients, state.updates, chosen)(rate, norm)
+    changed: dict[str, Any]
     if len(state.stepped) + len(chosen) < len(network.trainable):
-        return changed._replace(stepped=state.stepped.union(network.parameters[index].name for index in chosen))
-    epochs, position = (state.epochs + 1, 0) if state.own_rows else (state.epochs, state.epoch_position)
-    return changed._replace(
-        phase="ready", stepped=frozenset(), steps=state.steps + 1, epochs=epochs, epoch_position=position
-    )
+        changed = {"stepped": state.stepped.union(network.parameters[index].name for index in chosen)}
+    else:
+        changed = {"phase": "ready", "stepped": frozenset(), "steps": state.steps + 1}
+        if state.own_rows:
+            changed |= {"epochs": state.epochs + 1, "epoch_position": 0, "begun": None}
+    updates = _counted(state.updates, chosen)
+    return state._replace(parameters=read_only(parameters), slots=read_only(slots), updates=updates, **changed)
+
+
+def _update_straight(
+    config: Config, state: State, chosen: tuple[int, ...], parameters: Array, slots: Array, rate: float
+) -> bool:
+    """Update copies of the parameters and slots as straight-line Python; False where it is for numpy to do."""
+    counts = {state.updates[index] for index in chosen}
+    if chosen != config.network.trainable_indices or len(counts) != 1 or (len(slots) and 0 in counts):
+        return False
+    assert state.inputs is not None
+    assert state.gradients is not None
+    update = update_for(config, len(state.inputs))
+    if update is None:
+        return False
+    norm = Norm(config, state.gradients)() if config.optimizer.clip else 0.0
+    try:
+        update(parameters.data, slots.reshape(-1).data, state.gradients.data, rate, counts.pop() + 1, norm)
+    except TOO_LARGE:
+        return False
+    return True
 
 
 def check_update(config: Config, state: State, names: Sequence[str] | None = None) -> tuple[int, ...]:

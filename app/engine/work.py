@@ -142,7 +142,7 @@ class Work:
         """Overflows and the like are answers here, not warnings."""
         return np.errstate(all="ignore")
 
-    @property
+    @cached_property
     def outputs(self) -> Array:
         """The last layer's activations."""
         trace = self.config.network.layout(len(self.inputs)).traces[-1]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from app.engine import health as engine_health
-from app.engine import names, passes, tensors
+from app.engine import names, passes, straight, tensors
 from app.engine.activations import Sigmoid, Tanh
 from app.engine.health import Health, health
 from app.engine.network import Config
@@ -384,6 +384,23 @@ def test_the_plans_of_a_few_batch_sizes_are_kept() -> None:
             assert_close(there(found["layers"][0]["dead_units"]), 0)
     assert len(config.network.templates["health"]) <= 4
     assert tensors.outputs(config, state) is None
+
+
+def test_the_code_for_some_places_is_kept() -> None:
+    config = make(inputs=1, layers=[{"units": 1}], data={"inputs": [[0.5]] * 70, "targets": [[0.0]] * 70})
+    state, data = start(config)
+    for n in range(1, 71):
+        health(config, forward(config, state, data.train.take(slice(n))))
+        assert 1 <= len(config.network.templates["measures"]) <= 64
+    assert len(config.network.templates["measures"]) == 70 - 64
+
+
+def test_the_norm_of_a_tiny_network_that_is_not_stepped_in_plain_python() -> None:
+    config = make(layers=[{"units": 20}, {"units": 1}])
+    assert config.network.parameter_count > straight.MOST
+    state, data = start(config)
+    after = gradients(config, state, data.train.take([0]))
+    assert health(config, after)["gradient_norm"] == passes.Norm(config, there(after.gradients))()
 
 
 def test_the_page_has_every_threshold_and_warning() -> None:

@@ -1,6 +1,7 @@
 """Optimizers: the rules, what they remember, and the clipping before them."""
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from app.engine import passes, tensors
+from app.engine.network import Config
 from app.engine.optimizers import AnyOptimizer, Clip, Optimizer
 from app.engine.spec import Array, kinds
 from app.engine.state import carry_slots
@@ -181,18 +183,33 @@ NORMS = [("float64", 10.0**e) for e in (-300, -25, -12, 0, 12, 25, 300)]
 NORMS += [("float32", 10.0**e) for e in (-37, -25, 0, 25, 37)]
 
 
+def with_units(units: int, dtype: str = "float64") -> tuple[Config, Array]:
+    """A network of one layer, and a vector for its gradients."""
+    config = make(layers=[{"units": units}], dtype=dtype, data=None)
+    return config, np.zeros(config.network.parameter_count, dtype)
+
+
+@pytest.mark.parametrize("units", [3, 30])
 @pytest.mark.parametrize(("dtype", "scale"), NORMS)
-def test_the_norm_neither_overflows_nor_vanishes(dtype: str, scale: float) -> None:
-    config = make(dtype=dtype)
-    vector = np.full(config.network.parameter_count, scale, dtype)
+def test_the_norm_neither_overflows_nor_vanishes(dtype: str, scale: float, units: int) -> None:
+    config, vector = with_units(units, dtype)
+    vector.fill(scale)
     with np.errstate(all="ignore"):
         assert passes.Norm(config, vector)() == pytest.approx(scale * math.sqrt(len(vector)), rel=1e-6)
 
 
+@pytest.mark.parametrize("units", [3, 30])
+def test_a_norm_that_no_float_can_hold_is_the_largest_float(units: int) -> None:
+    config, vector = with_units(units)
+    vector.fill(-1.7e308)
+    with np.errstate(all="ignore"):
+        assert passes.Norm(config, vector)() == sys.float_info.max
+
+
+@pytest.mark.parametrize("units", [3, 30])
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
-def test_the_norm_of_what_is_not_finite_is_not(value: float) -> None:
-    config = make()
-    vector = np.zeros(config.network.parameter_count)
+def test_the_norm_of_what_is_not_finite_is_not(value: float, units: int) -> None:
+    config, vector = with_units(units)
     assert passes.Norm(config, vector)() == 0
     vector[1] = value
     with np.errstate(all="ignore"):

@@ -12,7 +12,7 @@ from app.engine.network import Config
 from app.engine.state import State
 
 from .networks import assert_close, gradients, make, start, there, train
-from .random_configs import random_configs
+from .random_configs import CLIPS, OPTIMIZERS, random_configs
 
 
 def tiny_configs() -> Iterator[Config]:
@@ -91,6 +91,24 @@ def test_the_code_is_written_once_for_a_size_of_batch() -> None:
     assert straight.code_for(config, 2) is not straight.code_for(config, 3)
 
 
+def test_a_network_keeps_a_few_pieces_of_code() -> None:
+    config = make(inputs=1, layers=[{"units": 1}], data=None)
+    kept = config.network.straight_code
+    for n in range(1, 30):
+        assert straight.code_for(config, n) is not None
+        assert straight.steps_for(config, n) is straight.steps_for(config, n)
+        assert n in kept
+        assert len(kept) <= 9
+    assert 1 not in kept
+
+
+def test_another_optimizer_has_other_steps() -> None:
+    config = make()
+    other = config.model_copy(update={"optimizer": make(optimizer="adam").optimizer})
+    assert straight.steps_for(config, 2) is not straight.steps_for(other, 2)
+    assert straight.steps_for(config, 8) is None
+
+
 def test_another_loss_has_another_code() -> None:
     config = make()
     other = config.model_copy(update={"loss": make(loss="mae").loss})
@@ -100,6 +118,77 @@ def test_another_loss_has_another_code() -> None:
         expected, _ = passes.evaluate(each, state.parameters, rows)
         assert gradients(each, state, rows).loss == expected
     assert passes.evaluate(config, state.parameters, rows) != passes.evaluate(other, state.parameters, rows)
+
+
+def both_updates(monkeypatch: pytest.MonkeyPatch, config: Config, state: State) -> tuple[State, State]:
+    """What an update comes to by straight-line code, where it is used, and by numpy."""
+    with monkeypatch.context() as patched:
+        patched.setattr(passes, "update_for", lambda *_: None)
+        theirs = passes.update(config, state)
+    return passes.update(config, state), theirs
+
+
+def assert_same_bits(ours: State, theirs: State) -> None:
+    assert ours.parameters.tobytes() == theirs.parameters.tobytes()
+    assert ours.slots.tobytes() == theirs.slots.tobytes()
+    assert ours._replace(parameters=theirs.parameters, slots=theirs.slots) == theirs
+
+
+@pytest.mark.parametrize("clip", CLIPS, ids=str)
+@pytest.mark.parametrize("chosen", OPTIMIZERS, ids=str)
+def test_an_update_has_the_bits_that_numpy_gives(
+    monkeypatch: pytest.MonkeyPatch, chosen: dict[str, Any], clip: dict[str, Any] | None
+) -> None:
+    layers = [{"units": 2}, {"units": 2, "trainable": False}, {"units": 1, "activation": "sigmoid"}]
+    config = make(optimizer={**chosen, "clip": clip}, layers=layers)
+    state, data = start(config)
+    used = [False] * 4
+    made = straight.update_for(config, 2)
+    assert made is not None
+
+    def watched(*arguments: Any) -> None:
+        used[number] = True
+        made(*arguments)
+
+    monkeypatch.setattr(passes, "update_for", lambda *_: watched)
+    for number in range(4):
+        before = gradients(config, state, data.train.take([number, number + 1]))
+        ours, theirs = both_updates(monkeypatch, config, before)
+        assert_same_bits(ours, theirs)
+        state = ours
+    assert used == [not len(state.slots), True, True, True]  # a first update may go by another rule
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e200, 1.7e308])
+@pytest.mark.parametrize("clip", [None, {"type": "value", "value": 0.1}, {"type": "norm", "value": 0.1}], ids=str)
+@pytest.mark.parametrize(
+    "chosen",
+    [{"type": "sgd", "momentum": 0.9}, {"type": "adam", "amsgrad": True}, {"type": "rmsprop", "centered": True}],
+    ids=str,
+)
+def test_an_update_from_large_gradients(
+    monkeypatch: pytest.MonkeyPatch, chosen: dict[str, Any], clip: dict[str, Any] | None, value: float
+) -> None:
+    config = make(optimizer={**chosen, "clip": clip})
+    state, data = start(config)
+    before = gradients(
+        config, passes.update(config, gradients(config, state, data.train.take([0]))), data.train.take([0])
+    )
+    spoiled = there(before.gradients).copy()
+    spoiled[2] = value
+    ours, theirs = both_updates(monkeypatch, config, before._replace(gradients=spoiled))
+    assert_close(ours.parameters, theirs.parameters)
+    assert_close(ours.slots, theirs.slots)
+
+
+def test_an_update_of_some_parameters_is_for_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = make(optimizer="adam")
+    state, data = start(config)
+    for names in (["hidden.weight"], ["output.bias"], None, None):
+        before = state if state.stepped else gradients(config, state, data.train.take([0]))
+        state = passes.update(config, before, names)
+    ours, theirs = both_updates(monkeypatch, config, gradients(config, state, data.train.take([0])))
+    assert_same_bits(ours, theirs)
 
 
 def test_batches_of_different_sizes_in_one_training(monkeypatch: pytest.MonkeyPatch) -> None:

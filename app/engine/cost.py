@@ -6,8 +6,10 @@ is while an operation is at work, with the state before it and the one after it 
 be right within a factor of a few, and never to be far too low.
 """
 
+from app.engine.batches import steps_of
 from app.engine.network import Config
-from app.engine.training import Plan, entries_of, steps_of
+from app.engine.plan import FRAME_BYTES, Plan, entries_of
+from app.engine.stops import Expression
 
 _ENTRY = 40
 _LAYER = 3_000
@@ -32,11 +34,24 @@ def update_work(config: Config) -> int:
 
 
 def training_work(config: Config, plan: Plan, n: int, test_n: int, epochs: int = 0) -> int:
-    """A whole training over n rows, with `test_n` more at each report, after so many epochs."""
-    batch = min(plan.batch_size or n, n)
-    step = forward_work(config, batch) + backward_work(config, batch) + update_work(config)
-    tests = entries_of(plan, epochs) * forward_work(config, test_n) if test_n else 0
+    """A whole training over n rows, with `test_n` more at each report, after so many epochs.
+
+    Conditions are priced as if each looked at all parameters, z and a of every step; some try the rows to test on at
+    each epoch. The plan's probe is tried at each report.
+    """
+    batch, network = min(plan.batch_size or n, n), config.network
+    looks = 4 * (network.parameter_count + batch * network.unit_count) + _LAYER * len(network.layers)
+    step = forward_work(config, batch) + backward_work(config, batch) + update_work(config) + len(plan.stop) * looks
+    tries = entries_of(plan, epochs) + plan.epochs * sum(_tests(plan))
+    tests = tries * forward_work(config, test_n) if test_n else 0
+    if plan.probe is not None:
+        tests += entries_of(plan, epochs) * forward_work(config, len(plan.probe))
     return steps_of(plan, n) * step + tests
+
+
+def _tests(plan: Plan) -> list[bool]:
+    """Which of the conditions try the rows to test on."""
+    return [isinstance(one, Expression) and one.tries_test_rows for one in plan.stop]
 
 
 def gradcheck_work(config: Config, n: int, entries: int) -> int:
@@ -59,9 +74,23 @@ def state_bytes(config: Config, n: int, rows: int = 0) -> int:
 
 
 def training_bytes(config: Config, plan: Plan, n: int, test_n: int) -> int:
-    """A session that trains over n rows: its states, and as much again for the private memory that runs ahead."""
-    batch = min(plan.batch_size or n, n)
-    return 2 * state_bytes(config, batch) + state_bytes(config, 0, n + test_n) + predict_bytes(config, test_n)
+    """A session that trains over n rows: its states, and as much again for the private memory that runs ahead.
+
+    Conditions compare the parameters before an update with those after it. Frames are kept until they are told.
+    """
+    batch, network = min(plan.batch_size or n, n), config.network
+    taken = 2 * state_bytes(config, batch) + state_bytes(config, 0, n + test_n) + predict_bytes(config, test_n)
+    if plan.stop:
+        taken += 8 * (4 * network.parameter_count + batch * max(network.sizes))
+    if config.loss.classifies:  # the outputs of all rows, of two epochs
+        taken += 2 * _item(config) * n * network.sizes[-1]
+    if plan.report_every > 1:  # what the last batch of an epoch starts from is kept, twice at most
+        taken += 2 * _item(config) * (1 + len(config.optimizer.slot_names())) * network.parameter_count
+    if plan.frames:
+        taken += FRAME_BYTES + state_bytes(config, batch)
+    if plan.probe is not None:
+        taken += FRAME_BYTES + predict_bytes(config, len(plan.probe))
+    return taken
 
 
 def _item(config: Config) -> int:

@@ -33,8 +33,8 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from app.engine import names, passes
-from app.engine.data import Rows
 from app.engine.network import Config, Parameter
+from app.engine.rows import Rows
 from app.engine.spec import Array, Model
 from app.engine.state import State
 from app.engine.straight import work_for

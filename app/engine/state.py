@@ -4,16 +4,17 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from app.engine.data import finite_array
 from app.engine.initializers import Initializer
 from app.engine.losses import Targets
 from app.engine.network import Config, Parameter
 from app.engine.optimizers import Optimizer
 from app.engine.random import Purpose
+from app.engine.rows import finite_array
 from app.engine.spec import Array, read_only
 from app.errors import FieldError, InvalidInput
 
 Phase = Literal["ready", "forward", "backward"]
+Begun = tuple[int, float, int, int]  # a plain tuple, which the garbage collector need not look at
 
 
 class State(NamedTuple):
@@ -39,6 +40,8 @@ class State(NamedTuple):
         steps, epochs: whole optimizer steps, and whole epochs.
         epoch_position: how many samples of the epoch under way are done.
         edited: whether a parameter has been changed by hand since the last forward pass began.
+        begun: what the batches done of the epoch under way came to, for its entry: their rows, their mean loss, how
+            many answers were right, and of how many; None before the first, or where it is not known.
     """
 
     parameters: Array
@@ -61,6 +64,7 @@ class State(NamedTuple):
     epochs: int = 0
     epoch_position: int = 0
     edited: bool = False
+    begun: Begun | None = None
 
     @property
     def nbytes(self) -> int:
@@ -79,10 +83,9 @@ class State(NamedTuple):
 
     def without_trace(self) -> "State":
         """The same parameters, slots and counters, ready for a first forward pass."""
-        return self._replace(
-            used=self.parameters, gradients=None, forward=None, backward=None, backward_used=None, inputs=None,
-            targets=None, own_rows=False, forwarded=0, backwarded=0, stepped=frozenset(), phase="ready", loss=None,
-            edited=False,
+        return State(
+            self.parameters, self.parameters, self.slots, self.updates,
+            steps=self.steps, epochs=self.epochs, epoch_position=self.epoch_position, begun=self.begun,
         )  # fmt: skip
 
 

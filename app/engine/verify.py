@@ -18,7 +18,6 @@ from typing_extensions import TypedDict
 
 from app.engine import names
 from app.engine.cost import backward_work, forward_work, state_bytes, update_work
-from app.engine.data import Rows
 from app.engine.handwork import (
     Key,
     Page,
@@ -36,6 +35,7 @@ from app.engine.handwork import (
     update_noise,
 )
 from app.engine.network import Config
+from app.engine.rows import Rows
 from app.engine.slip_words import Words, words
 from app.engine.slips import Made, most_open, open_terms, search
 from app.engine.spec import Array, Model

@@ -14,8 +14,8 @@ from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from app.engine import tensors
-from app.engine.data import Data, check_probabilities
 from app.engine.network import Config
+from app.engine.rows import Data, check_probabilities
 from app.engine.spec import Model, read_only
 from app.engine.state import Phase, State, fresh_slots
 from app.errors import FieldError, InvalidInput
@@ -38,8 +38,20 @@ class Tensor(Model):
     base64: str
 
 
+class Begun(Model):
+    """What the batches done of an epoch under way came to: rows, mean loss, right answers, and of how many."""
+
+    rows: Annotated[int, Field(ge=1, le=2**53)]
+    loss: float
+    hits: Count
+    answers: Count
+
+
 class Counters(Model):
-    """How far the session had come: whole steps and epochs, the passes, and each parameter's updates."""
+    """How far the session had come: whole steps and epochs, the passes, and each parameter's updates.
+
+    Where an epoch under way has no `begun`, its entry is over what is left of it.
+    """
 
     steps: Count
     epochs: Count
@@ -50,6 +62,7 @@ class Counters(Model):
     stepped: Annotated[list[str], Field(max_length=MAX_TENSORS)]
     own_rows: bool
     edited: bool = False
+    begun: Begun | None = None
 
 
 def _to_first_wrong(tensors: Any) -> Any:
@@ -94,6 +107,7 @@ def export(session: Session) -> dict[str, Any]:
             "stepped": sorted(state.stepped),
             "own_rows": state.own_rows,
             "edited": state.edited,
+            "begun": dict(zip(Begun.model_fields, state.begun, strict=True)) if state.begun else None,
         },
         "phase": state.phase,
         "tensors": {name: _encode(array) for name, array in _state_tensors(session.config, state)},
@@ -147,7 +161,7 @@ def restore(document: Document, data: Data | None) -> State:
         parameters, used, read_only(slots), tuple(counters.updates), inputs=inputs, targets=targets,
         own_rows=counters.own_rows, forwarded=counters.forwarded, backwarded=counters.backwarded,
         stepped=frozenset(counters.stepped), phase=phase, steps=counters.steps, epochs=counters.epochs,
-        epoch_position=counters.epoch_position, edited=counters.edited,
+        epoch_position=counters.epoch_position, edited=counters.edited, begun=_begun(counters),
     )  # fmt: skip
     state = _with_trace(config, state, source)
     source.check_all_taken()
@@ -170,10 +184,25 @@ def _check_counters(document: Document, data: Data | None) -> None:
         or (phase == "backward" and set(counters.stepped) <= with_gradients and not with_all_stepped),
         "own_rows": not counters.own_rows or (data is not None and counters.forwarded > 0),
         "epoch_position": counters.epoch_position < max(rows, 1),
+        "begun": counters.begun is None or _is_possible(config, counters.begun, min(counters.epoch_position, rows)),
     }
     wrong = [FieldError(f"/counters/{name}", "does not go with the rest") for name, right in rules.items() if not right]
     if wrong:
         raise InvalidInput(wrong)
+
+
+def _is_possible(config: Config, begun: Begun, position: int) -> bool:
+    """Whether a part of an epoch, up to a position, can have come to this."""
+    if begun.rows > position:
+        return False
+    outputs = np.broadcast_to(0.0, (begun.rows, config.network.sizes[-1]))  # which takes no memory
+    answers = config.loss.answers(outputs) if config.loss.classifies else 0
+    return begun.hits <= begun.answers == answers
+
+
+def _begun(counters: Counters) -> tuple[int, float, int, int] | None:
+    begun = counters.begun
+    return None if begun is None else (begun.rows, begun.loss, begun.hits, begun.answers)
 
 
 def _with_trace(config: Config, state: State, source: "_Source") -> State:

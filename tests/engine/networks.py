@@ -1,20 +1,21 @@
 """Small networks, and short ways to run them, that the tests share."""
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
 
 from app.engine import data as engine_data
 from app.engine import passes, random, training
-from app.engine.data import Data, Rows
+from app.engine.entries import Entry
 from app.engine.expressions import Equation
 from app.engine.network import Config
 from app.engine.notation import to_python
+from app.engine.plan import Ending, Frame, Plan, Stopped
+from app.engine.rows import Data, Rows
 from app.engine.state import State, check_initial_numbers, initial_state
-from app.engine.training import Entry, Plan, Stopped
 
 T = TypeVar("T")
 
@@ -68,6 +69,8 @@ class Training:
     entries: list[Entry]
     state: State
     stopped: Stopped
+    frames: list[Frame] = field(default_factory=list)
+    checkpoints: list[State] = field(default_factory=list)
 
 
 def no_time() -> float:
@@ -75,10 +78,10 @@ def no_time() -> float:
     return 0.0
 
 
-def slow_clock() -> Callable[[], float]:
-    """A clock by which every step takes a second, so that a training yields after each."""
-    seconds = iter(range(10**9))
-    return lambda: float(next(seconds))
+def slow_clock(seconds: float = 1.0) -> Callable[[], float]:
+    """A clock that goes on by so many seconds each time it is looked at, so that a training yields after each step."""
+    ticks = iter(range(10**9))
+    return lambda: next(ticks) * seconds
 
 
 def train(
@@ -87,26 +90,38 @@ def train(
     data: Data,
     clock: Callable[[], float] = no_time,
     cancel_after: int | None = None,
+    endings: Mapping[int, Ending] | None = None,
     **plan: Any,
 ) -> Training:
-    """Train to the end; `cancel_after` says true to so many-th of the times it yields."""
+    """Train to the end.
+
+    `cancel_after` cancels it at the so many-th of the times it yields; `endings` are sent in at theirs.
+    """
     running = training.train(config, state, data, Plan(**plan), clock)
+    sent = dict(endings or {}) | ({cancel_after: Ending("cancelled")} if cancel_after else {})
     entries: list[Entry] = []
-    yields, answer = 0, None
+    frames: list[Frame] = []
+    checkpoints: list[State] = []
+    answer = None
     while True:
         try:
-            entries += running.send(answer)
+            progress = running.send(answer)
         except StopIteration as end:
-            return Training(entries, end.value.state, end.value.stopped)
-        yields += 1
-        answer = yields == cancel_after or None
+            return Training(entries, end.value.state, end.value.stopped, frames, checkpoints)
+        entries += progress.entries
+        frames += progress.frames
+        checkpoints.append(progress.state)
+        answer = sent.get(len(checkpoints))
 
 
-def batches(config: Config, n: int, epoch: int, batch_size: int | None = None, shuffle: bool = False) -> Iterator[Any]:
+def batches(
+    config: Config, n: int, epoch: int, batch_size: int | None = None, shuffle: bool = False, drop_last: bool = False
+) -> list[Any]:
     """The indices of the rows of each batch of an epoch, worked out anew."""
     order = random.permutation(config.seed, random.Purpose.SHUFFLE, epoch, n) if shuffle else np.arange(n)
-    size = batch_size or n
-    return (order[first : first + size] for first in range(0, n, size))
+    size = min(batch_size or n, n)
+    cut = [order[first : first + size] for first in range(0, n, size)]
+    return [batch for batch in cut if len(batch) == size or not drop_last]
 
 
 def steps_by_hand(config: Config, state: State, rows: Rows, epochs: int, **plan: Any) -> Iterator[State]:
@@ -137,7 +152,7 @@ def assert_equal(actual: Any, expected: Any) -> None:
     np.testing.assert_array_equal(actual, expected)
 
 
-COUNTED_BY_TRAININGS = ("epochs", "epoch_position", "own_rows")
+COUNTED_BY_TRAININGS = ("epochs", "epoch_position", "own_rows", "begun")
 
 
 def assert_same(one: State, other: State, *, but: tuple[str, ...] = ()) -> None:

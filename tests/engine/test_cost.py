@@ -4,14 +4,18 @@ import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
-from app.engine import cost, passes
-from app.engine.training import Plan
+from app.engine import cost, passes, training
+from app.engine.plan import Ending, Plan
+from app.engine.stops import DeadUnitsAbove, Expression, ParameterOutside, SaturatedUnitsAbove, UpdateRatioAbove
 
 from .networks import (
     gradients,
     make,
+    no_time,
+    slow_clock,
     start,
     step,
     train,
@@ -69,6 +73,42 @@ def test_what_is_taken_at_work_fits_too(activation: str, optimizer: Any, dtype: 
     assert taken <= 1.2 * cost.training_bytes(config, Plan(epochs=3), n, 0)
     taken = peak(lambda: train(config, state, data, epochs=3, batch_size=150, shuffle=True))
     assert taken <= 1.2 * cost.training_bytes(config, Plan(epochs=3, batch_size=150, shuffle=True), n, 0)
+    taken = peak(lambda: train(config, state, data, epochs=3, stop=WATCHED))
+    assert taken <= 1.2 * cost.training_bytes(config, Plan(epochs=3, stop=WATCHED), n, 0)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", {"type": "adam", "amsgrad": True}])
+@pytest.mark.parametrize("loss", ["mse", "bce_with_logits"])
+def test_what_is_kept_for_the_entry_of_a_last_epoch_fits_too(optimizer: Any, loss: str) -> None:
+    config = big(optimizer=optimizer, loss=loss)
+    state, data = start(config)
+    state = step(config, state, data.train)
+    plan: dict[str, Any] = {"epochs": 40, "batch_size": 150, "report_every": 50, "endings": {3: Ending("cancelled")}}
+    taken = peak(lambda: train(config, state, data, slow_clock(0.002), **plan))
+    allowed = cost.training_bytes(config, Plan(batch_size=150, report_every=50), len(data.train), 0)
+    assert taken <= 1.2 * allowed
+
+
+WATCHED = (
+    UpdateRatioAbove(value=1e9),
+    ParameterOutside(parameter="layer1.weight", high=1e9),
+    SaturatedUnitsAbove(value=1.0),
+    DeadUnitsAbove(value=1.0),
+)
+
+
+@pytest.mark.parametrize("told", [{"frames": True}, {"probe": np.ones((300, 100))}, {"probe": np.ones((2000, 100))}])
+def test_what_goes_with_an_entry_fits_too_until_it_is_told(told: dict[str, Any]) -> None:
+    config = big()
+    state, data = start(config)
+    state = step(config, state, data.train)
+    plan = Plan(epochs=6, **told)
+
+    def run() -> None:
+        for progress in training.train(config, state, data, plan, no_time):
+            del progress
+
+    assert peak(run) <= 1.2 * cost.training_bytes(config, plan, len(data.train), 0)
 
 
 def test_estimates_are_not_absurd() -> None:
@@ -96,6 +136,11 @@ def test_work_grows_with_everything() -> None:
         ({"epochs": 3}, {"epochs": 4}),
         ({"epochs": 3, "batch_size": 4}, {"epochs": 3, "batch_size": 2}),
         ({"epochs": 9, "report_every": 3}, {"epochs": 9, "report_every": 1}),
+        ({"epochs": 3, "batch_size": 3, "drop_last": True}, {"epochs": 3, "batch_size": 3}),
+        ({"epochs": 3}, {"epochs": 3, "stop": (UpdateRatioAbove(value=1.0),)}),
+        ({"epochs": 3, "probe": np.ones((3, 2))}, {"epochs": 3, "probe": np.ones((4, 2))}),
+        ({"epochs": 9, "probe": np.ones((3, 2)), "report_every": 3}, {"epochs": 9, "probe": np.ones((3, 2))}),
+        ({"stop": (Expression(value="loss < 1"),)}, {"stop": (Expression(value="test_loss < 1"),)}),
     ],
 )
 def test_a_training_costs_by_its_plan(less: dict[str, Any], more: dict[str, Any]) -> None:

@@ -12,11 +12,11 @@ from app.engine import gradcheck as engine_gradcheck
 from app.engine import passes, tensors
 from app.engine.activations import GELU, Sigmoid, Softmax, Tanh
 from app.engine.cost import forward_work, gradcheck_work
-from app.engine.data import Rows
 from app.engine.gradcheck import Checked, Gradcheck, Report, count, gradcheck
 from app.engine.losses import BCE, MAE, Huber
 from app.engine.network import Config
 from app.engine.presets import NOTEBOOK
+from app.engine.rows import Rows
 from app.engine.spec import Array, read_only
 from app.engine.state import State
 from app.errors import InvalidInput

@@ -52,7 +52,14 @@ def test_states_that_differ_hash_differently() -> None:
     assert all(len(found) == 64 and int(found, 16) >= 0 for found in hashes)
 
 
-@pytest.mark.parametrize("field", State._fields)
+def test_what_a_cut_epoch_came_to_has_no_part_in_it() -> None:
+    """No number of the training depends on it."""
+    config = make(optimizer=ADAM)
+    state = stages(config)[6]
+    assert state_hash(config, state._replace(begun=(1, 0.5, 0, 0))) == state_hash(config, state)
+
+
+@pytest.mark.parametrize("field", [name for name in State._fields if name != "begun"])
 def test_every_field_counts(field: str) -> None:
     config = make(optimizer=ADAM)
     state = stages(config)[6]

@@ -18,6 +18,7 @@ from app.engine.spec import Array
 
 from .networks import (
     assert_close,
+    batches,
     gradients,
     make,
     start,
@@ -105,6 +106,32 @@ def test_every_kind_of_everything_is_among_them() -> None:
     for schedule, warmup in product(SCHEDULES[1:], WARMUPS):
         assert {**schedule, "warmup": warmup} in [optimizer.get("schedule") for optimizer in values("optimizer")]
     assert {fields["dtype"] for fields in REFERENCE_CONFIGS} == {"float64", "float32"}
+
+
+@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda schedule: schedule["type"] if schedule else "none")
+@pytest.mark.parametrize("optimizer", range(len(OPTIMIZERS)), ids=lambda index: f"{index} {OPTIMIZERS[index]['type']}")
+def test_mini_batches_are_those_of_pytorch(optimizer: int, schedule: Any, drop_last: bool) -> None:
+    """Both are fed with the same batches, in the order that the seed gives."""
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    from . import torch_reference
+
+    clip = CLIPS[optimizer % len(CLIPS)]
+    config = make(optimizer={**OPTIMIZERS[optimizer], "clip": clip, "schedule": schedule}, seed=5)
+    state, data = start(config)
+    plan: dict[str, Any] = {"batch_size": 3, "shuffle": True, "drop_last": drop_last}
+    fed = [data.train.take(picked) for epoch in range(5) for picked in batches(config, 7, epoch, **plan)]
+    assert len(fed) == (10 if drop_last else 15)
+    theirs = list(torch_reference.steps(config, state.parameters, fed))
+    trained = train(config, state, data, epochs=5, **plan)
+    assert_close(trained.state.parameters, theirs[-1].parameters, rtol=1e-9, atol=1e-12)
+    assert_close(trained.state.slots, theirs[-1].slots, rtol=1e-9, atol=1e-15)
+    assert_close(trained.state.loss, theirs[-1].loss, rtol=1e-9)
+    sizes = [len(rows) for rows in fed]
+    for number, entry in enumerate(trained.entries):
+        own = slice(number * len(fed) // 5, (number + 1) * len(fed) // 5)
+        losses = [step.loss for step in theirs[own]]
+        assert entry["loss"] == pytest.approx(np.average(losses, weights=sizes[own]), rel=1e-9)
 
 
 @pytest.mark.parametrize("seed", [2, 3, 4])

@@ -10,9 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from app.engine import names, passes
-from app.engine.data import Rows
 from app.engine.network import Config
 from app.engine.presets import NOTEBOOK
+from app.engine.rows import Rows
 from app.engine.state import State
 from app.engine.verify import MAX_VALUES, Verified, Verify, verify, verify_bytes, verify_work
 from app.errors import MAX_FIELD_ERRORS, InvalidInput, WrongPhase

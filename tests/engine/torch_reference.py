@@ -4,7 +4,8 @@ This is the other side of the parity tests. It takes nothing from the engine but
 in the packed vector, and the numbers to start from.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import lr_scheduler
 
-from app.engine.data import Rows
 from app.engine.network import Config
+from app.engine.rows import Rows
 from app.engine.spec import Array
 
 OPTIMIZERS = {
@@ -36,7 +37,7 @@ LOSSES = {
 
 
 class Epoch(NamedTuple):
-    """What one step over all rows found, and the parameters and slots that it left."""
+    """What one step found, and the parameters and slots that it left."""
 
     outputs: Array
     loss: float
@@ -47,6 +48,11 @@ class Epoch(NamedTuple):
 
 def epochs(config: Config, parameters: Array, rows: Rows, count: int) -> Iterator[Epoch]:
     """The first `count` steps from these parameters, each over all rows."""
+    return steps(config, parameters, repeat(rows, count))
+
+
+def steps(config: Config, parameters: Array, batches: Iterable[Rows]) -> Iterator[Epoch]:
+    """The steps from these parameters over these batches, one after the other."""
     network = config.network
     leaves = [
         torch.tensor(parameter.view(parameters).copy(), requires_grad=parameter.trainable)
@@ -55,8 +61,8 @@ def epochs(config: Config, parameters: Array, rows: Rows, count: int) -> Iterato
     trainable = [leaf for leaf in leaves if leaf.requires_grad]
     optimizer = OPTIMIZERS[config.optimizer.type](trainable, **optimizer_options(config))
     schedule = build_schedule(config, optimizer)
-    inputs, targets = torch.tensor(rows.inputs), torch.tensor(rows.targets)
-    for _ in range(count):
+    for rows in batches:
+        inputs, targets = torch.tensor(rows.inputs), torch.tensor(rows.targets)
         optimizer.zero_grad()
         outputs = run_forward(config, leaves, inputs)
         loss = run_loss(config, outputs, targets)

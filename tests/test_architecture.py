@@ -1,6 +1,8 @@
 """Imports go one way: each part knows only what is to its left.
 
-{errors, settings} ← engine ← {sessions, exports} ← api ← main ← cli
+{errors, settings} ← engine ← {sessions, exports, worker} ← api ← main ← cli
+
+The worker is a process of its own: sessions start it by its name, and nothing imports it.
 """
 
 import ast
@@ -19,6 +21,7 @@ ALLOWED = {
     "engine": {"errors", "engine"},
     "sessions": {"errors", "settings", "engine", "sessions"},
     "exports": {"errors", "settings", "engine", "sessions", "exports"},
+    "worker": {"errors", "engine"},
     "api": {"__init__", "errors", "settings", "engine", "sessions", "exports", "api"},
     "main": {"__init__", "errors", "settings", "engine", "sessions", "exports", "api"},
     "cli": {"__init__", "errors", "settings", "engine", "sessions", "exports", "api", "main"},
@@ -30,6 +33,7 @@ FOREIGN = {
     "engine": {"fastapi", "starlette", "asyncio", "time", "os", "pathlib", "threading", "datetime", "random"},
     "sessions": {"fastapi", "starlette", "os", "pathlib"},
     "exports": {"fastapi", "starlette", "asyncio", "time", "os", "pathlib"},
+    "worker": {"fastapi", "starlette", "asyncio", "pathlib", "datetime", "random"},
     "api": {"uvicorn", "os", "pathlib", "time", "threading"},
     "main": {"uvicorn", "numpy"},
     "cli": {"fastapi", "starlette", "numpy"},

@@ -10,7 +10,7 @@ from fastapi import Response
 from app.api import negotiation
 from app.api.contents import View
 from app.api.routing import Call, SessionCall
-from app.api.snapshots import PIECE, SnapshotQuery, arrays, dumps, snapshot
+from app.api.snapshots import PIECE, SnapshotQuery, arrays, dumps, snapshot_json
 from app.engine import names
 from app.engine.names import Address
 from app.exports.npz import to_npz
@@ -83,17 +83,17 @@ async def snapshot_response(
     """A session's snapshot, as JSON or npz."""
     headers, tag = headers or {}, session.tag
     headers["Vary"] = "Accept, Accept-Encoding"
-    size = _size(session)
+    size = size_of(session)
     if call.accept == negotiation.NPZ:
         content = await call.sessions.read(size * NUMPY_WORK, lambda: to_npz(arrays(session, view)))
         headers["ETag"] = f'"{tag}-npz"'
         return Answer(content, 200, negotiation.NPZ, headers)
     size = min(size, view.limit)
-    content = await call.sessions.read(size * NUMBER_WORK, lambda: dumps(snapshot(session, view), large=size > PIECE))
+    content = await call.sessions.read(size * NUMBER_WORK, lambda: snapshot_json(session, view, large=size > PIECE))
     return await _finish(call, content, 200, headers, tag)
 
 
-def _size(session: Session) -> int:
+def size_of(session: Session) -> int:
     """About how many numbers a snapshot has."""
     state = session.state
     return 3 * state.parameters.size + state.slots.size + (0 if state.forward is None else 3 * state.forward.size)

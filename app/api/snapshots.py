@@ -13,11 +13,11 @@ from app.api.routing import Parameters
 from app.api.tiny import tiny_snapshot
 from app.engine import tensors
 from app.engine.activations import Softmax
+from app.engine.entries import Entry
 from app.engine.health import health
 from app.engine.network import Config
 from app.engine.passes import layer_index
 from app.engine.spec import Array
-from app.engine.training import Entry
 from app.engine.work import Work
 from app.errors import FieldError, InvalidInput
 from app.sessions.session import Session
@@ -99,8 +99,6 @@ class _Place(NamedTuple):
 
 def snapshot(session: Session, view: View) -> dict[str, Any]:
     """The snapshot of a session as JSON data, its numbers as arrays."""
-    if (body := tiny_snapshot(session, view)) is not None:
-        return body
     body = write(session, view)
     if "health" in view.parts:
         body["health"] = _health(session, view)
@@ -108,9 +106,14 @@ def snapshot(session: Session, view: View) -> dict[str, Any]:
     if not _is_plain(session, view):
         _take_samples(body, view)
         body["omitted"] = _add_jacobians(session, view, body) + _omit_largest(body, view.limit)
-        body["nonfinite"] = _nonfinite(body, view)
+        body["nonfinite"] = nonfinite(body, view)
         _round(body, view.decimals)
     return body
+
+
+def snapshot_json(session: Session, view: View, *, large: bool = False) -> bytes:
+    """The same, written as `dumps` does."""
+    return tiny_snapshot(session, view) or dumps(snapshot(session, view), large=large)
 
 
 def _health(session: Session, view: View) -> dict[str, Any]:
@@ -233,7 +236,7 @@ def _omit_largest(body: dict[str, Any], limit: int) -> list[str]:
     return [place.name for _, place in places if place.name in omitted]
 
 
-def _nonfinite(body: dict[str, Any], view: View) -> list[dict[str, Any]]:
+def nonfinite(body: dict[str, Any], view: View) -> list[dict[str, Any]]:
     """The entries that JSON cannot say, up to a bound; `index` counts from the first of all samples."""
     offset = view.samples.start if view.samples else 0
     found: list[dict[str, Any]] = []
@@ -255,12 +258,12 @@ def _round(body: dict[str, Any], decimals: int | None) -> None:
         value = place.holder[place.key]
         if isinstance(value, np.ndarray) and value.dtype.kind == "f":
             value = value.astype(np.float64)
-            place.holder[place.key] = value if decimals is None else _rounded(value, decimals)
+            place.holder[place.key] = value if decimals is None else rounded_array(value, decimals)
     if decimals is not None and body.get("loss") is not None:
         body["loss"] = round(body["loss"], decimals) if isfinite(body["loss"]) else None
 
 
-def _rounded(array: Array, decimals: int) -> Array:
+def rounded_array(array: Array, decimals: int) -> Array:
     """Rounded to decimals; numbers so large that they have none stay as they are."""
     with np.errstate(over="ignore", invalid="ignore"):
         rounded = np.round(array, decimals)
@@ -304,7 +307,7 @@ def tensor_json(name: str, array: Array, decimals: int | None) -> dict[str, Any]
     body["nonfinite"] = [{"name": name, "index": at, "value": word(float(array[tuple(at)]))} for at in bad]
     if array.dtype.kind == "f":
         array = array.astype(np.float64)
-        array = array if decimals is None else _rounded(array, decimals)
+        array = array if decimals is None else rounded_array(array, decimals)
     return {**body, "value": array if array.ndim else array.item()}
 
 
@@ -316,7 +319,7 @@ def predicted(config: Config, work: Work, *, activations: bool) -> dict[str, Any
             {"name": name, "z": layer.z, "a": layer.a}
             for name, layer in zip(config.network.names, work.layers, strict=True)
         ]
-    body["nonfinite"] = _nonfinite(body, View())
+    body["nonfinite"] = nonfinite(body, View())
     _round(body, None)
     return body
 

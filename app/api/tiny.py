@@ -1,15 +1,18 @@
 """Snapshots of tiny sessions, by templates.
 
 What a snapshot of a small network takes is not its numbers but the many small arrays that they are cut into. So where a
-session stands at a place that one has stood at before, its snapshot is filled into a template: a Python expression that
-cuts lists. A template is what `write` makes of a session of symbols, so that it cannot say anything else.
+session stands at a place that one has stood at before, its numbers are written in a row, and then put into a template:
+JSON with a gap for each. A template is what `write` makes of a session of gaps, so that it cannot say anything else.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
 from math import isfinite
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import numpy as np
+import orjson
 
 from app.api.contents import View, write
 from app.engine.health import tiny_health
@@ -20,60 +23,46 @@ _KEPT = 64  # templates of one network
 _PLAIN = View()
 
 
-class _Symbol:
-    """Stands for a value in a template: it is written as code, and so is a part cut out of it."""
+class _Template(NamedTuple):
+    """JSON with gaps, and which of the words goes into each."""
 
-    def __init__(self, code: str, length: int = 0) -> None:
-        self.code = code
-        self.length = length
-
-    def __repr__(self) -> str:
-        return self.code
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __getitem__(self, place: slice) -> "_Part":
-        return _Part(self.code, place)
+    text: bytes
+    words: Callable[[list[bytes]], tuple[bytes, ...]]
 
 
-class _Part:
-    """A slice of a vector, to be cut into rows."""
-
-    def __init__(self, code: str, place: slice) -> None:
-        self.code = code
-        self.place = place
-
-    def reshape(self, shape: tuple[int, ...]) -> _Symbol:
-        step = shape[-1]
-        rows = [f"{self.code}[{at}:{at + step}]" for at in range(self.place.start, self.place.stop, step)]
-        return _Symbol(f"[{', '.join(rows)}]" if len(shape) == 2 else rows[0])
-
-
-def tiny_snapshot(session: Session, view: View) -> dict[str, Any] | None:
-    """The snapshot of a tiny session, plain and whole; None for any other."""
+def tiny_snapshot(session: Session, view: View) -> bytes | None:
+    """The snapshot of a tiny session, plain and whole, as JSON; None for any other."""
     state = session.state
     P, G, F, B = state.parameters, state.gradients, state.forward, state.backward
     size = P.size + (0 if F is None else F.size) + (0 if B is None else B.size)
     if view[:-1] != _PLAIN[:-1] or size > min(MOST, view.limit // 2) or len(state.slots) or P.dtype != np.float64:
         return None
-    vectors = [[] if vector is None else vector.tolist() for vector in (P, G, F, B)]
-    if not isfinite(sum(map(sum, vectors)) + (state.loss or 0.0)):
+    p, g, f, b = [[] if vector is None else vector.tolist() for vector in (P, G, F, B)]
+    numbers = [*p, *g, *f, *b]
+    if not isfinite(sum(numbers) + (state.loss or 0.0)):
         return None
-    judged = tiny_health(session.config, state, *vectors)
-    return _template(session)(session, state.inputs, state.targets, *vectors, judged)
+    numbers += (session.revision, state.steps, state.epochs, state.loss)
+    words = orjson.dumps(numbers)[1:-1].split(b",")
+    health = tiny_health(session.config, state, p, g, f, b, finite=True)
+    words += [
+        orjson.dumps(part, option=orjson.OPT_SERIALIZE_NUMPY)
+        for part in (session.id, state.inputs, state.targets, health)
+    ]
+    text, chosen = _template(session)
+    return text % chosen(words)
 
 
-def _template(session: Session) -> Callable[..., dict[str, Any]]:
+def _template(session: Session) -> _Template:
     """The template for where a session stands."""
     state = session.state
     n = None if state.inputs is None else len(state.inputs)
     place = (
         n, state.forwarded, state.backwarded, state.phase, state.stepped,
-        state.gradients is None, state.targets is None, session.data is None,
+        state.gradients is None, state.forward is None, state.backward is None, state.targets is None,
+        session.data is None,
     )  # fmt: skip
     kept: dict[Any, Any] = session.config.network.templates
-    template: Callable[..., dict[str, Any]] | None = kept.get(place)
+    template: _Template | None = kept.get(place)
     if template is None:
         if len(kept) >= _KEPT:
             kept.clear()
@@ -81,17 +70,29 @@ def _template(session: Session) -> Callable[..., dict[str, Any]]:
     return template
 
 
-def _make(session: Session) -> Callable[..., dict[str, Any]]:
-    state = session.state
-    vectors = {"parameters": "P", "gradients": "G", "forward": "F", "backward": "B", "targets": "T"}
-    symbols: dict[str, Any] = {
-        field: _Symbol(code) for field, code in vectors.items() if getattr(state, field) is not None
-    }
-    if state.inputs is not None:
-        symbols["inputs"] = _Symbol("X", len(state.inputs))
-    symbols |= {field: _Symbol(f"s.state.{field}") for field in ("steps", "epochs", "loss")}
-    own: dict[str, Any] = {field: _Symbol(f"s.{field}") for field in ("id", "revision")}
-    written = write(session._replace(state=state._replace(**symbols), **own), _PLAIN)
-    body = {**written, "health": _Symbol("H"), "nonfinite": [], "omitted": []}
-    template: Callable[..., dict[str, Any]] = eval(f"lambda s, X, T, P, G, F, B, H: {body!r}", {})
-    return template
+def _make(session: Session) -> _Template:
+    """The template, its gaps in the order of the words that `tiny_snapshot` has for them."""
+    state, gaps = session.state, map(_gap, count())
+    vectors = ("parameters", "gradients", "forward", "backward")
+    filled = [field for field in vectors if getattr(state, field) is not None]
+    symbols: dict[str, Any] = {field: _gaps(gaps, getattr(state, field).size) for field in filled}
+    own: dict[str, Any] = {"revision": next(gaps)}
+    symbols |= {field: next(gaps) for field in ("steps", "epochs", "loss")}
+    written = write(session._replace(**own, state=state._replace(**symbols)), _PLAIN)
+    written |= {field: next(gaps) for field in ("session", "inputs", "targets", "health")}
+    body = {**written, "nonfinite": [], "omitted": []}
+    # No JSON that is not a gap has a NUL in it.
+    pieces = orjson.dumps(body, default=np.ndarray.tolist).split(b"\0")
+    text = b"%b".join(piece.replace(b"%", b"%%") for piece in pieces[::2])
+    return _Template(text, itemgetter(*map(int, pieces[1::2])))
+
+
+def _gap(at: int) -> orjson.Fragment:
+    """A place for the word `at`."""
+    return orjson.Fragment(b"\0%d\0" % at)
+
+
+def _gaps(gaps: Iterator[orjson.Fragment], size: int) -> np.ndarray:
+    vector = np.empty(size, object)
+    vector[:] = [next(gaps) for _ in range(size)]
+    return vector

@@ -138,7 +138,9 @@ def test_samples_of_a_change_are_those_after_it(client: TestClient) -> None:
     url = create(client)
     post(client, f"{url}/forward", {"inputs": [[1, 2]]})
     assert len(post(client, f"{url}/forward?samples=0:7")["inputs"]) == 7
-    assert len(post(client, f"{url}/train?samples=0:3", {"batch_size": 2})["snapshot"]["inputs"]) == 1
+    assert len(post(client, f"{url}/train?samples=0:3", {"batch_size": 4})["snapshot"]["inputs"]) == 3
+    told = problem(client.post(f"{url}/train?samples=0:3", json={"batch_size": 2}), 422)  # the last batch has one
+    assert places(told) == ["?samples"]
 
 
 @pytest.mark.parametrize("operation", ["forward", "backward", "step"])

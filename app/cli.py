@@ -14,6 +14,8 @@ from app import __version__
 from app.settings import Settings
 
 _PATIENCE_SECONDS = 5
+_STALLED_SECONDS = 30  # as long as a stream has patience
+_UNSENT_BYTES = 128 * 1024
 
 
 class _Server(uvicorn.Server):
@@ -21,7 +23,7 @@ class _Server(uvicorn.Server):
         """Let trainings end after the step that they are at, so that waiting for them is short."""
         from app.main import app
 
-        app.state.sessions.lane.closing.set()
+        app.state.sessions.stop()
         await super().shutdown(sockets)
 
 
@@ -73,10 +75,15 @@ def _check_settings() -> None:
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family)
+        listener = socket.create_server((host, port), family=family)
     except OSError as error:
         typer.echo(f"Cannot listen on {host}, port {port}: {error.strerror}. Another --port may be free.", err=True)
         raise typer.Exit(1) from None
+    # What a client has not taken yet lies here, and would be megabytes for each, and for ever.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNSENT_BYTES)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * _STALLED_SECONDS)
+    return listener
 
 
 def main() -> None:

@@ -10,7 +10,9 @@ GradstepError
  ├─ WrongPhase
  ├─ Busy
  ├─ RevisionMismatch
- └─ Full
+ └─ Unavailable
+     ├─ Full
+     └─ TrainingFailed
 
 They know nothing of HTTP: `app.api.problems` gives each its status. `slug` names the kind for ever, `title`
 says it in words, `detail` says what happened this time, and `extra` holds the members that go with it.
@@ -123,15 +125,26 @@ class RevisionMismatch(GradstepError):
     title = "Session has moved on"
 
 
-class Full(GradstepError):
-    """No room for this now: too many sessions, bytes or queued work. Try again in `retry_after` seconds."""
-
-    slug = "server-full"
-    title = "Server full"
+class Unavailable(GradstepError):
+    """Not now; it may go well in `retry_after` seconds."""
 
     def __init__(self, detail: str, *, retry_after: int, **extra: Any) -> None:
         super().__init__(detail, **extra)
         self.retry_after = retry_after
+
+
+class Full(Unavailable):
+    """No room for this now: too many sessions, bytes or queued work."""
+
+    slug = "server-full"
+    title = "Server full"
+
+
+class TrainingFailed(Unavailable):
+    """A training ended before its time, by a fault of the server: the process that was at it is gone."""
+
+    slug = "training-failed"
+    title = "Training failed"
 
 
 MAX_FIELD_ERRORS = 20

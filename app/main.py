@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from starlette.types import Receive, Scope, Send
 
 from app import __version__
-from app.api import about, advance, catalog, debug, past, problems, sessions
+from app.api import about, advance, catalog, debug, past, problems, runs, sessions
 from app.api.about import DESCRIPTION
 from app.api.schemas import Problem
 from app.sessions.memory import MemoryStore
@@ -33,7 +33,7 @@ class Gradstep(FastAPI):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """HEAD is GET without the body, which the server leaves out."""
         if scope["type"] == "http" and scope["method"] == "HEAD":
-            scope = {**scope, "method": "GET"}
+            scope = {**scope, "method": "GET", "asked": "HEAD"}
         await super().__call__(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def create_app(settings: Settings | None = None, clock: Callable[[], float] = ti
 
     # Routes of the application itself, in the order in which they are tried: FastAPI looks through the routes of an
     # included router twice for each request, which here would cost a third of a small step.
-    routers = (advance.router, debug.router, past.router, sessions.router, catalog.router, about.router)
+    routers = (advance.router, debug.router, past.router, runs.router, sessions.router, catalog.router, about.router)
     app = Gradstep(
         routes=[route for router in routers for route in router.routes],
         title="Gradstep",

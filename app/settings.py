@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MIB = 2**20
@@ -25,7 +25,9 @@ class Settings(BaseSettings):
     max_epochs: PositiveInt = Field(1_000_000, description="How many epochs one call may train.")
     max_entries: PositiveInt = Field(100_000, description="How many entries one answer may list.")
     max_work: PositiveInt = Field(
-        10**12, description="The work of one call, in units of about a nanosecond on one core."
+        10**12,
+        description="The work of one call, in units of about a nanosecond on one core; of trainings, MAX_RUN_SECONDS "
+        "bounds the time.",
     )
     max_numbers: PositiveInt = Field(
         1_000_000, description="How many numbers a JSON snapshot may hold before its largest arrays are left out."
@@ -34,6 +36,20 @@ class Settings(BaseSettings):
     inline_work: PositiveInt = Field(
         2_000_000, description="Work up to this is done at once in the event loop; more goes to the lane."
     )
+    train_workers: PositiveInt = Field(2, description="How many processes may be at longer trainings at once.")
+    train_queue: PositiveInt = Field(16, description="How many more such trainings may wait for one; beyond them, 503.")
+    max_run_seconds: PositiveInt = Field(
+        3600, description="Seconds after which a training is ended, from when a process begins it."
+    )
+    cancel_seconds: PositiveFloat = Field(
+        2.0, description="Seconds that a training has to end in when it is told to, before its process is killed."
+    )
+    max_stream: PositiveInt = Field(
+        64 * MIB,
+        description="The memory, in bytes, of what the entries of a training may show beside their numbers; runs that "
+        "have ended keep four times as much together.",
+    )
+    max_sweep: PositiveInt = Field(100, description="How many sessions one sweep may make.")
     lane_workers: PositiveInt = Field(2, description="How many calls may be at work in the lane at once.")
     lane_queue: PositiveInt = Field(16, description="How many more may wait for it; beyond them, 503.")
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(

@@ -18,6 +18,7 @@ import uvicorn
 from typer.testing import CliRunner
 
 from app import __version__, cli, main
+from app.engine.plan import Ending
 from app.engine.presets import NOTEBOOK
 from app.main import create_app
 
@@ -179,12 +180,59 @@ def post(connection: http.client.HTTPConnection, path: str, body: Any) -> None:
 
 def test_trainings_are_told_first(monkeypatch: pytest.MonkeyPatch) -> None:
     app, told = create_app(), []
+    sessions = app.state.sessions
+    run = sessions.runs.train("session", 0, 10)
 
     async def shutdown(server: uvicorn.Server, sockets: Any = None) -> None:
-        told.append(app.state.sessions.lane.closing.is_set())
+        told.append((sessions.lane.closing.is_set(), run.ending))
 
     monkeypatch.setattr(main, "app", app)
     monkeypatch.setattr(uvicorn.Server, "shutdown", shutdown)
     asyncio.run(cli._Server(uvicorn.Config("app.main:app")).shutdown())
-    app.state.sessions.close()
-    assert told == [True]
+    sessions.close()
+    assert told == [(True, Ending("cancelled"))]
+
+
+needs_linux = pytest.mark.skipif(
+    not hasattr(socket, "TCP_USER_TIMEOUT"), reason="NOT TESTED: this system has no TCP_USER_TIMEOUT"
+)
+
+
+def test_what_a_client_has_not_taken_is_little() -> None:
+    """A system may count its own needs too: Linux doubles what it is told. By itself it would be megabytes."""
+    with cli._listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        served, _ = listener.accept()
+        with served:
+            for one in (listener, served):
+                unsent = one.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+                assert cli._UNSENT_BYTES <= unsent <= 2 * cli._UNSENT_BYTES
+
+
+@needs_linux
+def test_a_client_has_so_much_patience_at_most() -> None:
+    with cli._listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        served, _ = listener.accept()
+        with served:
+            for one in (listener, served):
+                assert one.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 1000 * cli._STALLED_SECONDS
+
+
+def test_a_system_without_such_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(socket, "TCP_USER_TIMEOUT", raising=False)
+    with cli._listen("127.0.0.1", 0) as listener:
+        assert listener.getsockname()[1] > 0
+
+
+@needs_linux
+def test_a_client_that_takes_nothing_loses_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "_STALLED_SECONDS", 1)
+    with cli._listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        served, _ = listener.accept()
+        with served, pytest.raises(TimeoutError):
+            served.sendall(bytes(1 << 26))
+
+
+def test_nowhere_to_listen(capsys: pytest.CaptureFixture[str]) -> None:
+    with cli._listen("127.0.0.1", 0) as listener, pytest.raises(typer.Exit):
+        cli._listen("127.0.0.1", listener.getsockname()[1])
+    assert "Another --port may be free" in capsys.readouterr().err

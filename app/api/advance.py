@@ -1,16 +1,19 @@
 """The calls that move a training on: a pass or a part of one, an update, whole epochs. And what it predicts."""
 
-from math import isfinite
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Response
 from pydantic import Field
 
 from app.api import examples, negotiation
+from app.api.parts import parts_of
+from app.api.progress import describe_run, location, stopped_to_json
 from app.api.responses import changed_headers, json_response, snapshot_response, view_of
 from app.api.routing import AsOf, ChangeCall, ReadCall, Route, SessionCall, offers
-from app.api.schemas import PredictionSchema, SnapshotSchema, TrainedSchema
-from app.api.snapshots import SnapshotQuery, nonfinite_word, predicted, rounded, snapshot
+from app.api.schemas import PredictionSchema, RunSchema, SnapshotSchema, TrainedSchema
+from app.api.snapshots import SnapshotQuery, predicted, rounded, snapshot
+from app.api.streams import stream
+from app.errors import FieldError, InvalidInput
 from app.sessions.operations import Backward, Forward, Predict, Step, Train, Trained
 
 router = APIRouter(prefix="/v1/sessions/{session_id}", tags=["Advance"], route_class=Route)
@@ -61,28 +64,49 @@ async def step(
     return await _advance(call, body, query)
 
 
+PREFER = examples.header(
+    "Prefer",
+    "`respond-async`: answer at once with a run, which goes on by itself (RFC 7240). Others are ignored.",
+    "respond-async",
+)
+
+
 @router.post(
     "/train", summary="Train for some epochs", response_model=TrainedSchema,
-    responses=examples.problems("session", "body", "change"),
+    responses=examples.trained(RunSchema), openapi_extra=PREFER,
 )  # fmt: skip
+@offers(negotiation.JSON, negotiation.EVENTS, negotiation.LINES)
 async def train(
     call: ChangeCall,
     query: Annotated[SnapshotQuery, Query()],
     body: Annotated[Train, Body(openapi_examples=examples.TRAIN)] = Train(),  # noqa: B008
 ) -> Response:
-    """Repeat forward, backward and step over the session's data. Stops before a number would not be finite."""
-    view = view_of(call, query, None)
+    """Repeat forward, backward and step over the session's data, until so many epochs are done or something happens.
+
+    As `text/event-stream` or `application/jsonl`, each entry is sent as it happens; a client that goes away ends it.
+    With `Prefer: respond-async` it goes on by itself, as a run.
+    """
+    view = view_of(call, query, body.samples(call.session))
+    deferred = negotiation.prefers(call.headers.get("prefer"), "respond-async")
+    if deferred or call.accept != negotiation.JSON:
+        shown = query.include is not None and bool(view.parts)
+        session = await call.sessions.load(call.session.id)  # its rows may be others by now
+        parts = parts_of(session, body, view, with_snapshot=shown)
+        run = await call.sessions.begin(call.session.id, body, call.if_match, parts)
+        if not deferred:
+            return stream(call, run, view, ends_run=True)
+        headers = {"Location": location(run), "Preference-Applied": "respond-async"}
+        return await json_response(call, lambda: describe_run(run), 202, headers)
+    if body.probe is not None:
+        raise InvalidInput([FieldError("/probe", "goes with entries that are streamed: ask for text/event-stream")])
     outcome = await call.sessions.change(call.session.id, body, call.if_match)
     session, result = outcome.session, outcome.result
     assert isinstance(result, Trained)
-    stopped: dict[str, Any] = {**result.stopped}
-    if stopped["actual"] is not None and not isfinite(stopped["actual"]):
-        stopped["actual"] = nonfinite_word(stopped["actual"])
-    history = rounded(result.history, query.decimals)
+    stopped, history = stopped_to_json(result.stopped), rounded(result.history, query.decimals)
     numbers = 7 * len(result.history) + 3 * session.state.nbytes // 8
     return await json_response(
         call, lambda: {"history": history, "stopped": stopped, "snapshot": snapshot(session, view)},
-        headers=changed_headers(session), tag=str(session.revision), numbers=numbers,
+        headers={**changed_headers(session), "Vary": "Accept"}, tag=str(session.revision), numbers=numbers,
     )  # fmt: skip
 
 

@@ -21,9 +21,9 @@ from app.api.routing import AsOf, ChangeCall, ReadCall, Route, SessionCall, offe
 from app.api.schemas import PreviewSchema, SnapshotSchema, TensorSchema, WorkedExampleSchema
 from app.api.snapshots import SnapshotQuery, tensor_json
 from app.engine import chain, cost, names
-from app.engine.data import Rows
 from app.engine.explanation import DECIMALS, Explanation
 from app.engine.gradcheck import Gradcheck, Report, count, gradcheck
+from app.engine.rows import Rows
 from app.engine.summary import Summary, summarize
 from app.engine.verify import Verified, Verify, verify, verify_bytes, verify_work
 from app.errors import InvalidInput, NotFound, WrongPhase

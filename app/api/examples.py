@@ -24,6 +24,8 @@ from app.errors import (
     RevisionMismatch,
     SessionExpired,
     SessionNotFound,
+    TrainingFailed,
+    Unavailable,
     WrongPhase,
 )
 
@@ -36,10 +38,22 @@ CHANGES = {
     "optimizer": {"summary": "Another optimizer, with its defaults", "value": {"optimizer": "adam"}},
 }
 DATA = {
+    "set": {"summary": "A named set", "value": {"type": "spiral", "turns": 1.5, "test_fraction": 0.25}},
     "rows": {"summary": "Two rows", "value": {"inputs": [[0.05, 0.1], [0.2, 0.4]], "targets": [[0.01], [0.99]]}},
     "test": {
         "summary": "A third of the rows set aside to test on",
         "value": {"inputs": [[0, 0], [0, 1], [1, 1]], "targets": [[0], [1], [0]], "test_fraction": 0.33},
+    },
+}
+DATA_BODY = {
+    "requestBody": {
+        "content": {
+            "text/csv": {
+                "schema": {"type": "string"},
+                "example": "width,height,kind\n1.5,0.5,flat\n0.25,2,tall\n",
+            },
+            "application/x-npz": {"schema": {"type": "string", "format": "binary"}},
+        }
     },
 }
 FORWARD = {
@@ -61,6 +75,31 @@ TRAIN = {
     "batches": {
         "summary": "Mini-batches in a random order",
         "value": {"epochs": 5, "batch_size": 32, "shuffle": True},
+    },
+    "until": {
+        "summary": "Until something happens",
+        "value": {
+            "epochs": 1000,
+            "stop": [
+                {"type": "loss_below", "value": 0.01},
+                {"type": "parameter_outside", "parameter": "hidden.weight[0][1]", "low": -5, "high": 5},
+                {"type": "expression", "value": "loss > 2 * best_loss"},
+            ],
+        },
+    },
+    "probe": {
+        "summary": "With what the network answers to some inputs, for a stream",
+        "value": {"epochs": 100, "report_every": 10, "probe": {"inputs": [[0.1, 0.2], [0.8, 0.9]]}},
+    },
+}
+SWEEP = {
+    "rates": {
+        "summary": "Three learning rates, each from two starts",
+        "value": {"vary": {"learning_rate": [0.01, 0.1, 1.0], "seed": [1, 2]}, "train": {"epochs": 100}},
+    },
+    "optimizers": {
+        "summary": "Two optimizers",
+        "value": {"vary": {"optimizer": [{"type": "sgd", "learning_rate": 0.5}, "adam"]}, "train": {"epochs": 50}},
     },
 }
 PREDICT = {
@@ -152,6 +191,12 @@ _EXAMPLES: dict[type[GradstepError], tuple[GradstepError, str]] = {
             ),
             "/v1/sessions",
         ),
+        (
+            TrainingFailed(
+                "the process that was at it has ended; the session stands where its last checkpoint was", retry_after=2
+            ),
+            f"{_SESSION}/train",
+        ),
     )
 }  # fmt: skip
 
@@ -162,6 +207,7 @@ _GROUPS: dict[str, tuple[type[GradstepError], ...]] = {
     "body": (UnsupportedMediaType, BodyTooLarge, MalformedBody, LimitExceeded, Full),
     "change": (RevisionMismatch, Busy, WrongPhase, Full),
     "past": (RevisionGone, Full),
+    "failed": (TrainingFailed,),
     "phase": (WrongPhase,),
     "limit": (LimitExceeded,),
 }
@@ -176,6 +222,12 @@ _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _NPZ = {"application/x-npz": {"schema": {"type": "string", "format": "binary"}}}
 
 
+def header(name: str, description: str, example: str) -> dict[str, Any]:
+    """A header that a call looks at, as its operation in the OpenAPI document names it."""
+    parameter = {"name": name, "in": "header", "required": False, "schema": {"type": "string"}}
+    return {"parameters": [{**parameter, "description": description, "example": example}]}
+
+
 def problems(*groups: str, snapshot: bool = False, not_modified: bool = False) -> dict[int | str, dict[str, Any]]:
     """The error answers of a call: those of every call, and of its groups (see `_GROUPS`)."""
     kinds = dict.fromkeys([*_ALWAYS, *(kind for group in groups for kind in _GROUPS[group])])
@@ -187,7 +239,7 @@ def problems(*groups: str, snapshot: bool = False, not_modified: bool = False) -
             STATUS[kind],
             {"description": kind.title, "content": {MEDIA_TYPE: {"schema": _PROBLEM, "examples": {}}}},
         )
-        if kind is Full:
+        if issubclass(kind, Unavailable):
             answer["headers"] = {"Retry-After": _RETRY_AFTER}
         example = {"summary": kind.title, "value": problem(error, path)}
         answer["content"][MEDIA_TYPE]["examples"][kind.slug] = example
@@ -215,6 +267,35 @@ def explanation() -> dict[int | str, dict[str, Any]]:
 def forked() -> dict[int | str, dict[str, Any]]:
     """The answers of the call that forks a session."""
     return {201: {"headers": {"Location": _LOCATION, **_CHANGED}}, **problems("session", "body", "past")}
+
+
+_ENTRY = '{"event":"epoch","epoch":10,"steps":10,"loss":0.118,"gradient_norm":0.09,"learning_rate":0.5,"elapsed":0.001}'
+_STREAMED = {
+    "text/event-stream": {"schema": {"type": "string"}, "example": f"event: epoch\ndata: {_ENTRY}\nid: 10\n\n"},
+    "application/jsonl": {"schema": {"type": "string"}, "example": f"{_ENTRY}\n"},
+}
+_RUN_LOCATION = {"description": "Where the run is.", "schema": {"type": "string"}}
+
+
+def streamed(*groups: str) -> dict[int | str, dict[str, Any]]:
+    """The answers of the call that follows a run."""
+    nothing = {"description": "The run is over, and the client has had all of it"}
+    return {200: {"content": _STREAMED}, 204: nothing, **problems(*groups)}
+
+
+def accepted(*groups: str) -> dict[int | str, dict[str, Any]]:
+    """The answers of a call that begins a run."""
+    return {202: {"headers": {"Location": _RUN_LOCATION}}, **problems(*groups)}
+
+
+def trained(run: type) -> dict[int | str, dict[str, Any]]:
+    """The answers of the call that trains."""
+    responses = problems("session", "body", "change", "failed")
+    responses[200] |= {"content": _STREAMED}
+    applied = {"description": "`respond-async`", "schema": {"type": "string"}}
+    headers = {"Location": _RUN_LOCATION, "Preference-Applied": applied}
+    responses[202] = {"description": "It goes on by itself (`Prefer: respond-async`)", "model": run, "headers": headers}
+    return responses
 
 
 def create(dry_run: type) -> dict[int | str, dict[str, Any]]:

@@ -11,6 +11,8 @@ NPZ = "application/x-npz"
 NPY = "application/x-npy"
 CSV = "text/csv"
 MARKDOWN = "text/markdown"
+EVENTS = "text/event-stream"
+LINES = "application/jsonl"
 
 
 def _ranges(header: str) -> list[tuple[str, float]]:
@@ -31,7 +33,7 @@ def _ranges(header: str) -> list[tuple[str, float]]:
 
 def choose(accept: str | None, offers: Sequence[str]) -> str:
     """The media type that a client likes best, the first of equals. Raises NotAcceptable where it takes none."""
-    if accept is None or accept == "*/*" or accept == offers[0]:
+    if not accept or accept == "*/*" or accept == offers[0]:
         return offers[0]
     ranges = _ranges(accept)
 
@@ -55,6 +57,12 @@ def takes_gzip(accept_encoding: str | None) -> bool:
         return False
     weights = dict(_ranges(accept_encoding))
     return weights.get("gzip", weights.get("*", 0.0)) > 0
+
+
+def prefers(prefer: str | None, preference: str) -> bool:
+    """Whether a Prefer header (RFC 7240) names a preference."""
+    given = (prefer or "").split(",")
+    return any(item.split(";")[0].strip().lower() == preference for item in given)
 
 
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')

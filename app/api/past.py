@@ -26,9 +26,9 @@ from app.api.sessions import described
 from app.api.snapshots import SnapshotQuery, nonfinite_word
 from app.engine import names, tensors
 from app.engine.compare import compare
+from app.engine.curves import Columns, put_together
 from app.engine.spec import Model
 from app.errors import FieldError, InvalidInput, pointer_to
-from app.sessions.curves import Columns, put_together
 from app.sessions.lineage import curves_of, curves_work
 from app.sessions.operations import Train
 from app.sessions.revisions import Revision
@@ -93,8 +93,10 @@ def _revision(revision: Revision, before: Revision | None) -> dict[str, Any]:
         "kept": revision.is_kept,
     }
     if revision.operation == Train.operation and before is not None:
-        last = state.epochs + (state.epoch_position > 0)  # the last one may be cut off in its middle
-        item |= {"epoch_from": before.state.epochs + 1, "epoch_to": last, "run": None}
+        item["run"] = revision.run
+        if state.steps > before.state.steps:
+            last = state.epochs + (state.epoch_position > 0)  # the last one may be cut off in its middle
+            item |= {"epoch_from": before.state.epochs + 1, "epoch_to": last}
     return item
 
 

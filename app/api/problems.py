@@ -28,6 +28,8 @@ from app.errors import (
     RevisionMismatch,
     SessionExpired,
     SessionNotFound,
+    TrainingFailed,
+    Unavailable,
     WrongPhase,
 )
 
@@ -97,6 +99,7 @@ STATUS: dict[type[GradstepError], int] = {
     LimitExceeded: 422,
     InternalError: 500,
     Full: 503,
+    TrainingFailed: 503,
 }
 KINDS = {kind.slug: kind for kind in STATUS}
 
@@ -138,7 +141,7 @@ def respond(request: Request, error: GradstepError, headers: dict[str, str] | No
     """The answer that tells a client of an error."""
     body = problem(error, quote(request.url.path, safe="/:@!$&'()*+,;=~"))
     headers = dict(headers or {})
-    if isinstance(error, Full):
+    if isinstance(error, Unavailable):
         headers["Retry-After"] = str(error.retry_after)
     return Response(orjson.dumps(body), body["status"], headers, media_type=MEDIA_TYPE)
 

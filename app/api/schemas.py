@@ -5,11 +5,13 @@ from typing import Any, Literal, NotRequired
 from typing_extensions import TypedDict
 
 from app.engine.compare import Comparison
+from app.engine.entries import Entry
 from app.engine.health import Health
+from app.engine.plan import Reason
 from app.engine.position import Next, Operation
 from app.engine.state import Phase
-from app.engine.training import Entry, Reason
 from app.exports.explanations import ExplanationJson
+from app.sessions.runs import Status
 
 Number = float | None
 Vector = list[Number]
@@ -91,7 +93,61 @@ class _SessionBase(TypedDict):
     loss: Number
     parameter_count: int
     forked_from: ForkSchema | None
-    run: None
+    run: "RunSchema | None"
+
+
+class StoppedSchema(TypedDict):
+    """Why a training ended; `epoch` and `step` are the last done, `tensor` is null for the loss."""
+
+    reason: Reason
+    epoch: int
+    step: int
+    tensor: str | None
+    threshold: Number
+    actual: float | str | None
+
+
+class SweepItemSchema(TypedDict):
+    """One session of a sweep; what its training came to, once it has ended."""
+
+    session: str
+    settings: dict[str, Any]
+    loss: Number
+    test_loss: Number
+    stopped: StoppedSchema | None
+    curve: NotRequired[dict[str, list[Number]]]
+    problem: NotRequired["Problem"]
+
+
+class SweepSchema(TypedDict):
+    """What a sweep has come to so far."""
+
+    items: list[SweepItemSchema]
+
+
+class RunSchema(TypedDict):
+    """A training that goes on by itself, or how it went. A sweep has a `result`, and no `stopped` or `revision`."""
+
+    id: str
+    session: str
+    status: Status
+    epochs_done: int
+    epochs_total: int
+    loss: Number
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    stopped: StoppedSchema | None
+    revision: int | None
+    problem: NotRequired["Problem"]
+    result: NotRequired[SweepSchema]
+
+
+class RunListSchema(TypedDict):
+    """A page of a session's runs, newest last, and the URL of the next one."""
+
+    items: list[RunSchema]
+    next: str | None
 
 
 class SessionItemSchema(_SessionBase):
@@ -192,22 +248,13 @@ class ComparisonSchema(Comparison):
 
 
 class DataSchema(TypedDict):
-    """The rows of a session; null without."""
+    """The rows of a session, null without; the names are null where nobody knows them, or there are no classes."""
 
     inputs: Matrix | None
     targets: Matrix | list[int] | None
     test: RowsSchema | None
-
-
-class StoppedSchema(TypedDict):
-    """Why a training ended; `epoch` and `step` are the last done, `tensor` is null for the loss."""
-
-    reason: Reason
-    epoch: int
-    step: int
-    tensor: str | None
-    threshold: float | None
-    actual: float | str | None
+    input_names: list[str] | None
+    class_names: list[str] | None
 
 
 class TrainedSchema(TypedDict):
@@ -243,7 +290,10 @@ class WrittenSchema(TypedDict):
 
 
 class KindSchema(TypedDict):
-    """One kind of layer, activation, loss …: its options as a JSON schema, and its formulas where it has any."""
+    """One kind of layer, activation, loss …: its options as a JSON schema, and its formulas where it has any.
+
+    A loss says which targets it takes, a data set what its inputs and classes are called, by default.
+    """
 
     type: str
     description: str
@@ -251,6 +301,9 @@ class KindSchema(TypedDict):
     formula: WrittenSchema | None
     derivative: WrittenSchema | None
     targets: NotRequired[str]
+    input_names: NotRequired[list[str] | None]
+    class_names: NotRequired[list[str] | None]
+    input_shape: NotRequired[list[int] | None]
 
 
 class PresetSchema(TypedDict):

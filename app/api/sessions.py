@@ -8,8 +8,9 @@ from pydantic import Discriminator, Field, Tag
 
 from app.api import examples, negotiation
 from app.api.problems import timestamp
+from app.api.progress import describe_run
 from app.api.responses import changed_headers, json_response, snapshot_response, view_of
-from app.api.routing import AnyCall, AsOf, Call, ChangeCall, Parameters, ReadCall, Route, offers
+from app.api.routing import AnyCall, AsOf, Call, ChangeCall, Parameters, ReadCall, Route, offers, takes_tables
 from app.api.schemas import (
     DataSchema,
     DryRunSchema,
@@ -18,12 +19,15 @@ from app.api.schemas import (
     SnapshotSchema,
 )
 from app.api.snapshots import SnapshotQuery
+from app.api.tables import DataQuery, rows_of
 from app.engine import cost, position
-from app.engine.data import Inline
+from app.engine.datasets import AnyData
+from app.engine.named import NamedSet
 from app.engine.network import Config
 from app.errors import FieldError, InvalidInput
 from app.exports.document import Document, export, restore, rows_in_use
 from app.sessions.edits import Change, NewData
+from app.sessions.runs import Run
 from app.sessions.session import Session, rows_to_json
 
 router = APIRouter(prefix="/v1/sessions", route_class=Route)
@@ -33,17 +37,7 @@ MERGE_PATCH = {
         "content": {"application/merge-patch+json": {"schema": {"$ref": "#/components/schemas/Change"}}},
     }
 }
-IF_NONE_MATCH = {
-    "parameters": [
-        {
-            "name": "If-None-Match",
-            "in": "header",
-            "required": False,
-            "schema": {"type": "string"},
-            "description": "Answer 304 where the client has this revision already.",
-        }
-    ]
-}
+IF_NONE_MATCH = examples.header("If-None-Match", "Answer 304 where the client has this revision already.", '"7"')
 CONFIG_BYTE_WORK = 100  # to validate a byte of a config that is not in use, in the units of `app.engine.cost`
 
 
@@ -76,8 +70,8 @@ class ReadQuery(SnapshotQuery, AsOf):
     """What a snapshot shows, and as of when."""
 
 
-def describe(session: Session, *, config: bool = True) -> dict[str, Any]:
-    """A session as JSON data."""
+def describe(session: Session, run: Run | None = None, *, config: bool = True) -> dict[str, Any]:
+    """A session as JSON data; `run` is the one that trains it at present."""
     state, live = session.state, session.config
     body: dict[str, Any] = {
         "id": session.id,
@@ -96,7 +90,7 @@ def describe(session: Session, *, config: bool = True) -> dict[str, Any]:
         "loss": state.loss,
         "parameter_count": live.network.parameter_count,
         "forked_from": session.forked_from._asdict() if session.forked_from else None,
-        "run": None,
+        "run": None if run is None else describe_run(run),
     }
     if config:
         body["config"] = session.full_config
@@ -166,7 +160,10 @@ async def list_sessions(call: AnyCall, query: Annotated[ListQuery, Query()]) -> 
         after = f"{shown[-1].created_at!r}~{shown[-1].id}"
         following = f"/v1/sessions?{urlencode({'limit': query.limit, 'after': after})}"
     work = CONFIG_BYTE_WORK * sum(len(session.config_json) for session in shown)
-    items = await call.sessions.read(work, lambda: [describe(session, config=False) for session in shown])
+    training = call.sessions.runs.training
+    items = await call.sessions.read(
+        work, lambda: [describe(session, training(session.id), config=False) for session in shown]
+    )
     return await json_response(call, lambda: {"items": items, "next": following})
 
 
@@ -186,7 +183,8 @@ def _place(after: str | None) -> tuple[float, str] | None:
 )  # fmt: skip
 async def read(call: ReadCall) -> Response:
     """A session with its completed config, which can be posted again. Reading does not prolong it."""
-    return await json_response(call, lambda: describe(call.session), numbers=_numbers(call.session))
+    session, run = call.session, call.sessions.runs.training(call.session.id)
+    return await json_response(call, lambda: describe(session, run), numbers=_numbers(session))
 
 
 @router.patch(
@@ -214,21 +212,35 @@ async def delete(call: ChangeCall) -> Response:
     responses=examples.problems("session", "past"),
 )  # fmt: skip
 async def read_data(call: ReadCall, query: Annotated[AsOf, Query()]) -> Response:
-    """The rows that the session trains and tests on; null without."""
-    data = call.session.data
-    body: dict[str, Any] = {"inputs": None, "targets": None, "test": None}
+    """The rows that the session trains and tests on; null without. A named set knows what they are called."""
+    data, named = call.session.data, call.session.config.data
+    body: dict[str, Any] = {"inputs": None, "targets": None, "test": None, "input_names": None, "class_names": None}
     if data is not None:
-        body = {**rows_to_json(data.train), "test": rows_to_json(data.test) if data.test else None}
+        body |= {**rows_to_json(data.train), "test": rows_to_json(data.test) if data.test else None}
+    if isinstance(named, NamedSet):
+        body |= {"input_names": named.input_names, "class_names": named.labels}
     return await json_response(call, lambda: body, numbers=_numbers(call.session))
 
 
 @router.put(
     "/{session_id}/data", response_model=SessionSchema, summary="Replace the data", tags=["Data"],
-    responses=examples.problems("session", "body", "change"),
+    responses=examples.problems("session", "body", "change"), openapi_extra=examples.DATA_BODY,
 )  # fmt: skip
-async def replace_data(call: ChangeCall, body: Annotated[Inline, Body(openapi_examples=examples.DATA)]) -> Response:
-    """Other rows to train on. Trace and gradients become null. One revision."""
-    outcome = await call.sessions.change(call.session.id, NewData(body), call.if_match)
+@takes_tables
+async def replace_data(
+    call: ChangeCall,
+    body: Annotated[AnyData, Body(openapi_examples=examples.DATA)],
+    query: Annotated[DataQuery, Query()],
+) -> Response:
+    """Other rows to train on: a named set, rows as JSON, a table as CSV, or the arrays of an npz.
+
+    In CSV, the first line names the columns; those in `targets` are targets, the others inputs. One column of targets
+    may have class indices, or labels, which are numbered from 0 in sorted order; what columns and labels are called is
+    not kept. An npz has `inputs` and `targets`, and maybe `test_inputs` and `test_targets`. Trace and gradients become
+    null. One revision.
+    """
+    rows = await rows_of(call, body, query)
+    outcome = await call.sessions.change(call.session.id, NewData(rows), call.if_match)
     return await described(call, outcome.session)
 
 

@@ -121,12 +121,13 @@ class Explaining:
         config, value = live_config(revision.config_json), names.entry(self.config, self.state, address, POINTER)
         if address.part == "state":
             explained = updates.explain_unset_slot(config, address)
-        elif revision.operation == "create":
+        elif _starts_anew(revision):
             init = getattr(with_init(self.session).network.layers[parameter.layer].init, parameter.kind)
             explained = updates.explain_initial(config, address, value, init)
         else:
             explained = updates.explain_edit(config, address, value)
-        if revision.operation in ("fork", "import"):
+        unset = address.part == "state" and not revision.state.updates[parameter.index] and explained.value == value
+        if revision.operation in ("fork", "import") and not _starts_anew(revision) and not unset:
             title, formula = _taken_over(revision, address), Number(value, str(address))
             explained = replace(explained, kind=revision.operation, title=title, formula=formula, value=value)
         return replace(explained, set_by=SetBy(revision.number, revision.operation))
@@ -194,9 +195,17 @@ def _next_of(address: Address) -> Address:
     return replace(address, tensor=f"{address.tensor}.next", part="next")
 
 
+def _starts_anew(revision: Revision) -> bool:
+    """Whether its numbers are drawn: a sweep's fork may have a seed of its own."""
+    if revision.operation == "fork":
+        return "seed" in orjson.loads(revision.arguments).get("settings", {})
+    return revision.operation == "create"
+
+
 def _taken_over(revision: Revision, address: Address) -> str:
     if revision.operation == "import":
         return f"{address}, as it was in the document that this session was made from"
-    fork = Fork(**orjson.loads(revision.arguments))
+    arguments = orjson.loads(revision.arguments)
+    fork = Fork(*(arguments[name] for name in Fork._fields))
     place = f"revision {fork.revision}" if fork.epoch is None else f"the end of epoch {fork.epoch}"
     return f"{address}, as it was at {place} of the session that this one was forked from"

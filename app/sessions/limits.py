@@ -41,6 +41,17 @@ def check_numbers(settings: Settings, count: int, pointer: str = "/inputs") -> N
     _check(settings, "max_numbers", pointer, "the count of numbers in the answer", count)
 
 
+def check_stream(settings: Settings, nbytes: int) -> None:
+    """The text of what the entries of a training show beside their numbers."""
+    what = "the memory of what the entries show, in bytes (a larger report_every gives fewer),"
+    _check(settings, "max_stream", "/report_every", what, nbytes)
+
+
+def check_sweep(settings: Settings, count: int) -> None:
+    """The sessions of one sweep."""
+    _check(settings, "max_sweep", "/vary", "the number of combinations", count)
+
+
 def check_entries(settings: Settings, entries: int) -> None:
     """The entries of one answer."""
     _check(

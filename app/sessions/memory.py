@@ -4,13 +4,13 @@ Its coroutines never suspend, so that what runs inline between a load and a comm
 lock and meets no conflict.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from heapq import nsmallest
 
+from app.engine.curves import Curve
 from app.errors import Full, RevisionGone, SessionExpired, SessionNotFound
-from app.sessions.curves import Curve
 from app.sessions.history import History
 from app.sessions.revisions import Revision
 from app.sessions.session import Session
@@ -32,6 +32,7 @@ class MemoryStore:
         self._expired: OrderedDict[str, float] = OrderedDict()
         self._held: dict[str, int] = {}
         self._reserved: set[str] = set()
+        self._pins: Counter[str] = Counter()
         self._total = 0
 
     async def reserve(self, session_id: str, nbytes: int) -> None:
@@ -53,8 +54,17 @@ class MemoryStore:
         self._reserved.discard(session_id)
         session = self._sessions.get(session_id)
         self._hold(session_id, self._size(session) if session else None)
-        if session and session.expires_at <= self._clock():
-            self._sessions.move_to_end(session_id, last=False)  # it was kept for its reservation alone
+        self._look_again(session_id)
+
+    async def pin(self, session_id: str) -> None:
+        await self.load(session_id)
+        self._pins[session_id] += 1
+
+    async def unpin(self, session_id: str) -> None:
+        self._pins[session_id] -= 1
+        if self._pins[session_id] <= 0:
+            del self._pins[session_id]
+            self._look_again(session_id)
 
     async def create(self, session: Session, first: Revision, ancestors: Sequence[Curve] = ()) -> None:
         self._histories[session.id] = History(first, self._settings.max_history, ancestors)
@@ -131,6 +141,12 @@ class MemoryStore:
                 return True
         return False
 
+    def _look_again(self, session_id: str) -> None:
+        """A session that was kept for its reservation or its pins alone may be over its time."""
+        session = self._sessions.get(session_id)
+        if session and session.expires_at <= self._clock():
+            self._sessions.move_to_end(session_id, last=False)
+
     def _hold(self, session_id: str, nbytes: int | None) -> None:
         """Count the memory of a session; None for one that is gone."""
         self._total += (nbytes or 0) - self._held.pop(session_id, 0)
@@ -144,7 +160,7 @@ class MemoryStore:
             first = next(iter(self._sessions.values()))
             if first.expires_at > now:
                 break
-            if first.id in self._reserved:  # at work: it will be changed, and stay
+            if first.id in self._reserved or first.id in self._pins:
                 self._sessions.move_to_end(first.id)
                 kept += 1
                 continue

@@ -6,44 +6,52 @@ its cost is known, before it is run. Running it is a pure function from a sessio
 
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, NamedTuple, Protocol
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol
 
 from pydantic import Field
 
 from app.engine import cost, passes, training
-from app.engine.data import Inline, TargetRows, build_inputs, build_targets
+from app.engine.curves import ENTRY_BYTES, Curve, pack
+from app.engine.data import TargetRows
+from app.engine.entries import Entry, entry_of_step
 from app.engine.layers import LayerName, Matrix
 from app.engine.losses import Targets
+from app.engine.messages import Training
 from app.engine.passes import Using
+from app.engine.plan import Ending, Plan, Progress, Stopped, entries_of
+from app.engine.plan import Trained as TrainedState
+from app.engine.rows import Data, build_inputs, build_targets
 from app.engine.spec import Array, Model
 from app.engine.state import State
-from app.engine.stops import AnyStop
-from app.engine.training import Entry, Plan, Stopped
+from app.engine.stops import AnyStop, watch
 from app.engine.work import Work
 from app.errors import FieldError, InvalidInput
 from app.sessions import limits
-from app.sessions.curves import ENTRY_BYTES, Curve, pack
-from app.sessions.session import Session, to_json
+from app.sessions.session import Session, live_config, to_json
 from app.settings import Settings
 
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=2**53)]
 MAX_ARGUMENTS, MAX_NAMES = 2_000, 20_000  # bytes
 
+Ended = Callable[[], bool]
+MaybeCurve = Curve | None  # named once: what annotates a function inside another is made at each call
 
-@dataclass(frozen=True, slots=True)
-class Job:
+
+class Job(NamedTuple):
     """A prepared operation: what it costs, and how to run it.
 
     Attributes:
         work: in the units of `app.engine.cost`.
         nbytes: the most that the session may hold after it.
         run: the work itself. It is given a function that says whether to end early.
+        training: the same, for a worker process, where it is a training.
     """
 
     work: int
     nbytes: int
-    run: Callable[[Callable[[], bool]], "Outcome"]
+    run: Callable[[Ended], "Outcome"]
+    training: Training | None = None
 
 
 class Operation(Protocol):
@@ -101,8 +109,14 @@ class Request(Model):
         return kept(self.model_dump(mode="json", exclude_unset=True, exclude_none=True))
 
 
-def _no_curve(_: State) -> Curve | None:
+def _no_curve(_: State) -> MaybeCurve:
     return None
+
+
+@lru_cache(maxsize=64)
+def _state_bytes(config_json: bytes, n: int, rows: int) -> int:
+    """As `cost.state_bytes` has it: most calls of a session ask for the same."""
+    return cost.state_bytes(live_config(config_json), n, rows)
 
 
 def _advance(
@@ -111,16 +125,16 @@ def _advance(
     work: int,
     n: int,
     step: Callable[[], State],
-    curve: Callable[[State], Curve | None] = _no_curve,
+    curve: Callable[[State], MaybeCurve] = _no_curve,
 ) -> Job:
     """The job of a pass or an update with a trace over n samples, and of the curve of what it came to."""
-    nbytes = session.text_bytes + cost.state_bytes(session.config, n, session.row_count)
+    nbytes = session.text_bytes + _state_bytes(session.config_json, n, session.row_count)
     limits.check_work(settings, work)
     limits.check_bytes(settings, nbytes)
 
-    def run(_: Callable[[], bool]) -> Outcome:
+    def run(_: Ended) -> Outcome:
         state = step()
-        return Outcome({"state": state}, curve=curve(state))
+        return Outcome({"state": state}, None, curve(state))
 
     return Job(work, nbytes, run)
 
@@ -230,10 +244,10 @@ class Step(_OnTrace):
         if test is not None:
             work += cost.forward_work(config, len(test))
 
-        def curve(after: State) -> Curve | None:
+        def curve(after: State) -> MaybeCurve:
             """The entry of an epoch that ended; without rows to test on, it is worked out when it is asked for."""
             ended = test is not None and after.epochs > state.epochs
-            return pack([training.entry_of_step(config, after, test)]) if ended else None
+            return pack([entry_of_step(config, after, test)]) if ended else None
 
         return _advance(
             session, settings, work, len(state.inputs), lambda: passes.update_these(config, state, chosen), curve
@@ -247,6 +261,13 @@ class Trained(NamedTuple):
     stopped: Stopped
 
 
+class Probe(Model):
+    """Inputs that the network answers to after each reported epoch, for a picture that lives."""
+
+    inputs: Matrix
+    include: Annotated[list[Literal["activations"]], Field(max_length=1)] = Field(default_factory=list)
+
+
 class Train(Request):
     """Repeat forward (anew), backward and step until so many more epochs of the session's data have ended."""
 
@@ -255,48 +276,71 @@ class Train(Request):
     batch_size: Count | None = None
     shuffle: bool = False
     report_every: Count = 1
+    drop_last: bool = False
     stop: Annotated[list[AnyStop], Field(max_length=20)] = Field(default_factory=list)
+    probe: Probe | None = None
+
+    def arguments(self) -> Arguments:
+        """As for every request, but for what is only shown; and without conditions that are too long to keep.
+
+        Neither is needed to do it again: that goes by the steps that were done.
+        """
+        values = self.model_dump(mode="json", exclude_unset=True, exclude_none=True, exclude={"probe"})
+        arguments = kept(values)
+        return arguments if arguments.complete else kept({**values, "stop": []})
 
     @property
     def plan(self) -> Plan:
-        """How much to train, and in what batches."""
-        return Plan(self.epochs, self.batch_size, self.shuffle, self.report_every)
+        """How much to train, in what batches, and until what happens."""
+        return Plan(
+            self.epochs, self.batch_size, self.shuffle, self.report_every, drop_last=self.drop_last,
+            stop=tuple(self.stop),
+        )  # fmt: skip
+
+    def samples(self, session: Session) -> int | None:
+        """How many samples the trace will have: those of an epoch's last batch. None where the call will be refused."""
+        if session.data is None:
+            return None
+        rows = len(session.data.train)
+        size = min(self.batch_size or rows, rows)
+        return size if self.drop_last or rows % size == 0 else rows % size
 
     def prepare(self, session: Session, settings: Settings) -> Job:
         config, state, rows, plan = session.config, session.state, session.data, self.plan
         limits.check_epochs(settings, plan.epochs)
-        entries = training.entries_of(plan, state.epochs)
+        entries = entries_of(plan, state.epochs)
         limits.check_entries(settings, entries)
         if rows is None:
             raise InvalidInput([FieldError("", "this session has no data to train on; PUT …/data gives it some")])
-        n, test_n = len(rows.train), len(rows.test) if rows.test else 0
-        work = cost.training_work(config, plan, n, test_n, state.epochs)
-        limits.check_work(settings, work)
-        nbytes = session.text_bytes + cost.training_bytes(config, plan, n, test_n) + ENTRY_BYTES * entries
+        watch(plan.stop, config, rows.test)  # refuses what makes no sense
+        work, nbytes = price(session, rows, plan)  # the work is bounded by `max_run_seconds`
         limits.check_bytes(settings, nbytes)
 
-        def run(ended: Callable[[], bool]) -> Outcome:
+        def run(ended: Ended) -> Outcome:
             steps = training.train(config, state, rows, plan, time.perf_counter)
             history, trained = _run_to_end(steps, ended)
             return Outcome({"state": trained.state}, Trained(history, trained.stopped), pack(history))
 
-        return Job(work, nbytes, run)
+        return Job(work, nbytes, run, Training(session.config_json, state, rows, plan))
+
+
+def price(session: Session, rows: Data, plan: Plan) -> tuple[int, int]:
+    """The work and the memory of a training by a plan."""
+    config, n, test_n = session.config, len(rows.train), len(rows.test) if rows.test else 0
+    work = cost.training_work(config, plan, n, test_n, session.state.epochs)
+    entries = entries_of(plan, session.state.epochs)
+    return work, session.text_bytes + cost.training_bytes(config, plan, n, test_n) + ENTRY_BYTES * entries
 
 
 def _run_to_end(
-    steps: Generator[list[Entry], bool | None, training.Trained], ended: Callable[[], bool]
-) -> tuple[list[Entry], training.Trained]:
-    history = next(steps)
+    steps: Generator[Progress, Ending | None, TrainedState], ended: Ended
+) -> tuple[list[Entry], TrainedState]:
+    history = next(steps).entries
     while True:
         try:
-            history += steps.send(ended())
+            history += steps.send(Ending("cancelled") if ended() else None).entries
         except StopIteration as stop:
             return history, stop.value
-
-
-def row_count(rows: Inline) -> int:
-    """The rows to train and to test on."""
-    return len(rows.inputs) + (len(rows.test.inputs) if rows.test else 0)
 
 
 class Predict(Model):

@@ -10,9 +10,11 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from app.engine import cost, training
-from app.engine.data import Data
+from app.engine.batches import steps_of
+from app.engine.plan import Plan, Trained
+from app.engine.rows import Data
 from app.engine.state import State, initial_state
-from app.engine.training import Plan
+from app.engine.stepping import before_update
 from app.errors import Full, RevisionGone
 from app.sessions.edits import Change, Edit
 from app.sessions.lane import RETRY_AFTER_SECONDS
@@ -119,10 +121,10 @@ def before_last_update(base: Session, part: Part, ended: Callable[[], bool]) -> 
     """The state from which the last step of a training was made, which starts at `base`."""
     assert base.data is not None
     plan, state = part.plan, base.state
-    steps = training.steps_of(plan, len(base.data.train), state.epoch_position)
+    steps = steps_of(plan, len(base.data.train), state.epoch_position)
     if steps > 1:
         state = _train(base, replace(plan, steps=steps - 1), ended)
-    return training.before_update(base.config, state, base.data, plan)
+    return before_update(base.config, state, base.data, plan)
 
 
 def undone(session: Session) -> State:
@@ -139,13 +141,14 @@ def _operation(revision: Revision) -> Any:
 
 def _train(session: Session, plan: Plan, ended: Callable[[], bool]) -> State:
     assert session.data is not None
-    rows, quiet = Data(session.data.train), replace(plan, report_every=plan.epochs + session.state.epochs)
+    rows = Data(session.data.train)
+    quiet = replace(plan, report_every=plan.epochs + session.state.epochs, stop=(), frames=False, probe=None)
     steps = training.train(session.config, session.state, rows, quiet, time.perf_counter)
     while True:
         try:
             next(steps)
         except StopIteration as end:
-            trained: training.Trained = end.value
+            trained: Trained = end.value
             return trained.state
         _check_running(ended)
 

@@ -9,11 +9,11 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, overload
 
-from app.engine.data import Data
+from app.engine.curves import ARRAY_BYTES, Curve
 from app.engine.hashing import state_hash
+from app.engine.rows import Data
 from app.engine.state import Phase, State
 from app.errors import FieldError, InvalidInput, RevisionGone
-from app.sessions.curves import ARRAY_BYTES, Curve
 from app.sessions.session import live_config
 
 _ENTRY_BYTES = 350
@@ -47,6 +47,7 @@ class Revision(NamedTuple):
         curve: the epochs that ended in it; those of a step by hand are worked out when they are asked for.
         source: for a rewind to an epoch: the revision that has the epoch in it.
         digest: the hash of the state, where it was worked out already.
+        run: the id of the run that made it.
     """
 
     number: int
@@ -60,6 +61,7 @@ class Revision(NamedTuple):
     curve: Curve | None = None
     source: int | None = None
     digest: str | None = None
+    run: str | None = None
 
     @property
     def is_kept(self) -> bool:
@@ -178,7 +180,7 @@ class Revisions(Sequence[Revision]):
         return updates
 
     def _unpack(self, packed: tuple[Any, ...]) -> Revision:
-        *before, rows, values, curve, source, digest = packed
+        *before, rows, values, curve, source, digest, run = packed
         state: State | Outline
         if len(values) == len(State._fields):
             state = State._make((*values[:_STEPPED], frozenset(values[_STEPPED]), *values[_STEPPED + 1 :]))
@@ -190,7 +192,7 @@ class Revisions(Sequence[Revision]):
         elif data is None or data.arrays is not rows:
             self._data = data = Data.of(rows)
         curve = None if curve is None else Curve._make(curve)
-        return Revision._make((*before, data, state, curve, source, digest))
+        return Revision._make((*before, data, state, curve, source, digest, run))
 
 
 _STATE, _SOURCE = Revision._fields.index("state"), Revision._fields.index("source")
@@ -202,11 +204,11 @@ _PLACES = {
 
 
 def _pack(revision: Revision) -> tuple[Any, ...]:
-    *before, data, state, curve, source, digest = revision
+    *before, data, state, curve, source, digest, run = revision
     values: tuple[Any, ...]
     if isinstance(state, State):
         values = (*state[:_STEPPED], tuple(state.stepped), *state[_STEPPED + 1 :])
     else:
         values = tuple(state)
     rows = None if data is None else data.arrays
-    return (*before, rows, values, None if curve is None else tuple(curve), source, digest)
+    return (*before, rows, values, None if curve is None else tuple(curve), source, digest, run)

@@ -3,28 +3,36 @@
 import secrets
 import sys
 from collections.abc import Callable, Collection
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from app.engine import cost
-from app.engine.data import Data, build_data
+from app.engine.curves import Curve
+from app.engine.data import build_data
 from app.engine.hashing import state_hash
 from app.engine.network import Config
+from app.engine.rows import Data
 from app.engine.state import State, check_initial_numbers, initial_state
-from app.errors import Busy, RevisionMismatch, WrongPhase
+from app.errors import Busy, GradstepError, RevisionMismatch, WrongPhase
 from app.sessions import limits
-from app.sessions.curves import Curve
 from app.sessions.lane import Lane
 from app.sessions.lineage import curves_of, curves_work
-from app.sessions.operations import NO_ARGUMENTS, Arguments, Job, Operation, row_count
+from app.sessions.operations import NO_ARGUMENTS, Arguments, Job, Operation, Outcome, Train, Trained
 from app.sessions.past import Past, find, size_of
+from app.sessions.replay import INIT_BYTE_WORK
 from app.sessions.revisions import Revision
+from app.sessions.runs import Run, Runs
 from app.sessions.session import Fork, Session, config_to_json, full_config, to_json
 from app.sessions.store import Conflict, SessionStore
+from app.sessions.sweep import Sweep, varied
+from app.sessions.sweeping import Item, SweepRun, carry_out
+from app.sessions.trainings import Parts, Trainings
 from app.settings import Settings
 
 T = TypeVar("T")
 LARGE_STATE = 1 << 20  # bytes
+_VARIED_WORK = 200_000  # to validate a config, in the units of `app.engine.cost`
 
 
 class Draft(NamedTuple):
@@ -58,6 +66,8 @@ class Sessions:
         self.settings = settings
         self.clock = clock
         self.past = Past(store, settings, self.lane, self.read, self.run)
+        self.runs = Runs(4 * settings.max_stream, clock)
+        self.trainings = Trainings(settings, self.runs, self._room, self._put, self.read, clock)
         self._busy: set[str] = set()
 
     def draft(self, config: Config, rows_in_use: int = 0) -> Draft:
@@ -70,9 +80,9 @@ class Sessions:
         limits.check_rows(self.settings, rows_in_use, "/tensors/inputs")
         n, rows = rows_in_use, 0
         if config.data is not None:
-            rows = row_count(config.data)
-            n = max(n, len(config.data.inputs))
-            limits.check_rows(self.settings, rows, "/data/inputs")
+            rows = config.data.count
+            n = max(n, config.data.train_count)
+            limits.check_rows(self.settings, rows, f"/data{config.data.counted_at}")
         nbytes = cost.state_bytes(config, n, rows)
         limits.check_bytes(self.settings, nbytes)
         check_initial_numbers(config)
@@ -83,7 +93,7 @@ class Sessions:
         """Make a session, from its config or from a state that it goes on with. Raises Full where there is no room."""
         session_id, config = secrets.token_hex(16), draft.config
         operation = "create" if state is None else "import"
-        async with _Room(self.store, self._busy, session_id, draft.nbytes):
+        async with self._room(session_id, draft.nbytes):
             if state is None:
                 state = await self.run(cost.update_work(config), lambda: initial_state(config))
             now = self.clock()
@@ -108,7 +118,7 @@ class Sessions:
             place = find(revisions, session.revision, revision, epoch, "/")
             self._check_free(session, if_match)
             try:
-                async with _Room(self.store, self._busy, session_id, 2 * size_of(revisions, place)):
+                async with self._room(session_id, 2 * size_of(revisions, place)):
                     there = await self.past.at(session, revision, epoch)
                     if epoch is None:
                         return await self._stand(session, there)
@@ -116,14 +126,19 @@ class Sessions:
             except Conflict:
                 continue
 
-    async def fork(self, session: Session, name: str | None) -> Session:
-        """A new session that goes on from where this one stands, for its reader. Raises Full where there is no room."""
+    async def fork(self, session: Session, name: str | None, settings: dict[str, Any] | None = None) -> Session:
+        """A new session that goes on from where this one stands, for its reader. Raises Full where there is no room.
+
+        `settings` are those by which this one was made to differ from its history, by a sweep.
+        """
         history = await self.store.history(session.id)
         revisions = history.revisions[:]
         index = revisions.find(session.revision)
-        curves = partial(curves_of, revisions, history.ancestors, index, session.epoch)
-        ancestors = await self.read(curves_work(revisions), curves)
-        digest = revisions[index].digest if session.epoch is None else None
+        ancestors: list[Curve] = []
+        if session.state.epochs:
+            curves = partial(curves_of, revisions, history.ancestors, index, session.epoch)
+            ancestors = await self.read(curves_work(revisions), curves)
+        digest = revisions[index].digest if session.epoch is None and settings is None else None
         origin = Fork(session.id, session.revision, session.epoch)
         session_id, now = secrets.token_hex(16), self.clock()
         fork = session._replace(
@@ -131,11 +146,56 @@ class Sessions:
             revision=0, latest_revision=0, version=0, forked_from=origin, epoch=None,
         )  # fmt: skip
         nbytes = fork.nbytes + fork.state.nbytes + (fork.data.nbytes if fork.data else 0)
-        async with _Room(self.store, self._busy, session_id, nbytes + sum(curve.rows.nbytes for curve in ancestors)):
-            arguments = Arguments(to_json(origin._asdict()))
+        async with self._room(session_id, nbytes + sum(curve.rows.nbytes for curve in ancestors)):
+            varied = {} if settings is None else {"settings": settings}
+            arguments = Arguments(to_json({**origin._asdict(), **varied}))
             digest = digest or await self._digest(fork)
             await self.store.create(fork, _revision(fork, "fork", arguments, digest=digest), ancestors)
         return fork
+
+    async def sweep(self, session: Session, sweep: Sweep) -> SweepRun:
+        """Fork a session, as its reader has it, for each combination of some settings, and begin to train the forks.
+
+        Raises:
+            InvalidInput: a setting makes no sense here, or all would cost more than a ceiling allows.
+            Full: there is no room for so many sessions; then none is made.
+        """
+        limits.check_sweep(self.settings, sweep.count)
+        combinations = list(sweep.combinations())
+        reading = len(combinations) * (_VARIED_WORK + INIT_BYTE_WORK * len(session.config_json))
+        configs = await self.run(reading, lambda: [sweep.config(session, settings) for settings in combinations])
+        for settings, config_json in zip(combinations, configs, strict=True):
+            sweep.check(session, settings, config_json, self.settings)
+        start, items = cost.update_work(session.config) + INIT_BYTE_WORK * len(session.init_json), list[Item]()
+        async with AsyncExitStack() as stack:
+            await self._pin(session.id, stack)
+            try:
+                for settings, config_json in zip(combinations, configs, strict=True):
+                    variant = await self.run(start, partial(varied, session, config_json, settings))
+                    fork = await self.fork(variant, variant.name, settings)
+                    items.append(Item(fork.id, settings, sweep.training(settings)))
+                    await self._pin(fork.id, stack)
+            except BaseException:
+                for item in items:
+                    with suppress(GradstepError):  # somebody may have found it by now
+                        await self.delete(item.session)
+                raise
+            run = SweepRun(session.id, items, sweep.train.epochs, self.clock())
+            self.runs.add(run)
+            self.trainings.start(self._sweep(run, stack.pop_all()))
+        return run
+
+    async def _sweep(self, run: SweepRun, pinned: AsyncExitStack) -> None:
+        try:
+            async with pinned:
+                await carry_out(run, self.begin, self.settings.train_workers, self.clock)
+        finally:
+            self.runs.ended(run)
+
+    async def _pin(self, session_id: str, stack: AsyncExitStack) -> None:
+        """Keep a session from expiring for as long as the stack is open."""
+        await self.store.pin(session_id)
+        stack.push_async_callback(self.store.unpin, session_id)
 
     async def load(self, session_id: str) -> Session:
         """The session as it is now; raises SessionNotFound or SessionExpired."""
@@ -157,10 +217,29 @@ class Sessions:
         while True:
             session = await self.store.load(session_id)
             job = self._prepare(session, operation, if_match)
+            if isinstance(operation, Train) and job.work > self.settings.inline_work:
+                return await self._trained(await self.trainings.begin(session, operation, job))
             try:
                 return await self._commit(session, operation, job)
             except Conflict:
                 continue
+
+    async def begin(
+        self,
+        session_id: str,
+        operation: Train,
+        if_match: Collection[int] | None = None,
+        parts: Parts | None = None,
+        *,
+        patient: bool = False,
+    ) -> Run:
+        """Begin a training that goes on by itself; until it has ended, other changes of the session are refused.
+
+        Raises what `change` does.
+        """
+        session = await self.store.load(session_id)
+        job = self._prepare(session, operation, if_match)
+        return await self.trainings.begin(session, operation, job, parts, patient=patient)
 
     async def delete(self, session_id: str, if_match: Collection[int] | None = None) -> None:
         """End a session; raises RevisionMismatch or Busy."""
@@ -168,7 +247,8 @@ class Sessions:
             session = await self.store.load(session_id)
             self._check_free(session, if_match)
             try:
-                return await self.store.delete(session_id, session.version)
+                await self.store.delete(session_id, session.version)
+                return self.runs.forget(session_id)
             except Conflict:
                 continue
 
@@ -180,8 +260,15 @@ class Sessions:
         """Write something out, in the event loop or, so as not to wait behind trainings, in a lane for that alone."""
         return function() if work <= self.settings.inline_work else await self.reads.run(function)
 
+    def stop(self) -> None:
+        """Let what can end early do so."""
+        self.lane.closing.set()
+        self.trainings.stop()
+
     def close(self) -> None:
         """End what can end early, and wait for the rest."""
+        self.stop()
+        self.trainings.close()
         self.lane.close()
         self.parsing.close()
         self.reads.close()
@@ -211,15 +298,39 @@ class Sessions:
         inline = job.work <= self.settings.inline_work
         if not inline:
             self.lane.check_room()
-        async with _Room(self.store, self._busy, session.id, job.nbytes):
+        async with self._room(session.id, job.nbytes):
             ended = self.lane.closing.is_set
             outcome = job.run(lambda: False) if inline else await self.lane.run(lambda: job.run(ended))
-            changed, digest = self._next(session, **outcome.changes), None
-            if job.nbytes > LARGE_STATE or changed.state is session.state:
-                digest = await self._digest(changed, session)
-            revision = _revision(changed, operation.operation, operation.arguments(), outcome.curve, digest)
-            await self.store.commit(changed, revision, session.revision)
-            return Changed(changed, outcome.result)
+            return Changed(await self._put(session, operation, outcome, job.nbytes), outcome.result)
+
+    async def _put(
+        self, session: Session, operation: Operation, outcome: Outcome, nbytes: int, run: str | None = None
+    ) -> Session:
+        """Put what an operation, or a run of one, has come to into the store."""
+        changed, digest = self._next(session, **outcome.changes), None
+        if nbytes > LARGE_STATE or changed.state is session.state:
+            digest = await self._digest(changed, session)
+        revision = _revision(changed, operation.operation, operation.arguments(), outcome.curve, digest, run)
+        await self.store.commit(changed, revision, session.revision)
+        return changed
+
+    def _room(self, session_id: str, nbytes: int) -> "_Room":
+        """Room to grow to."""
+        return _Room(self.store, self._busy, session_id, nbytes)
+
+    async def _trained(self, run: Run) -> Changed:
+        """What a training has come to, once it has ended. Raises TrainingFailed."""
+        run.is_awaited = True
+        try:
+            await run.end()
+        finally:  # also where nobody waits any more: it would hold the session for as long as the run is kept
+            run.is_awaited = False
+            session, run.session = run.session, None
+        if run.failure is not None:
+            raise run.failure
+        assert session is not None
+        assert run.stopped is not None
+        return Changed(session, Trained(run.entries(), run.stopped))
 
     async def _stand(self, before: Session, there: Session) -> Session:
         """Let a session stand at the revision where one of its readers does."""
@@ -258,12 +369,17 @@ class Sessions:
 
 
 def _revision(
-    session: Session, operation: str, arguments: Arguments, curve: Curve | None = None, digest: str | None = None
+    session: Session,
+    operation: str,
+    arguments: Arguments,
+    curve: Curve | None = None,
+    digest: str | None = None,
+    run: str | None = None,
 ) -> Revision:
     """The entry of a change in the history."""
     return Revision(
         session.revision, operation, *arguments, session.updated_at, session.config_json, session.data, session.state,
-        curve, None, digest,
+        curve, None, digest, run,
     )  # fmt: skip
 
 
@@ -276,8 +392,12 @@ class _Room:
         self._store, self._busy, self._id, self._nbytes = store, busy, session_id, nbytes
 
     async def __aenter__(self) -> None:
-        await self._store.reserve(self._id, self._nbytes)
-        self._busy.add(self._id)
+        self._busy.add(self._id)  # before anything is awaited, so that nobody comes in between
+        try:
+            await self._store.reserve(self._id, self._nbytes)
+        except BaseException:
+            self._busy.discard(self._id)
+            raise
 
     async def __aexit__(self, error: type[BaseException] | None, *_: object) -> None:
         self._busy.discard(self._id)

@@ -7,7 +7,7 @@ only if the record is still at the version that was read.
 from collections.abc import Sequence
 from typing import Protocol
 
-from app.sessions.curves import Curve
+from app.engine.curves import Curve
 from app.sessions.history import History
 from app.sessions.revisions import Revision
 from app.sessions.session import Session
@@ -28,6 +28,12 @@ class SessionStore(Protocol):
 
     async def release(self, session_id: str) -> None:
         """Give back what was reserved: nothing came of it. (`create` and `commit` do so for what did.)"""
+
+    async def pin(self, session_id: str) -> None:
+        """Keep a session from expiring until `unpin` is called as often."""
+
+    async def unpin(self, session_id: str) -> None:
+        """Let a session expire again; nothing where it is gone."""
 
     async def create(self, session: Session, first: Revision, ancestors: Sequence[Curve] = ()) -> None:
         """Put a new session into its reserved place, its history with it."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from .calls import CLASSES, LAYERS, ROWS, config, create, numbers, post, problem, read
+from .calls import CLASSES, LAYERS, ROWS, config, create, numbers, places, post, problem, read
 
 
 def test_the_notebook(client: TestClient, notebook: dict[str, Any]) -> None:
@@ -179,6 +179,41 @@ def test_a_training_is_its_passes(client: TestClient) -> None:
     assert numbers(post(client, f"{trained}/train", {"epochs": 3})["snapshot"]) == numbers(last)
 
 
+@pytest.mark.parametrize(
+    ("fields", "most"), [({}, 7), ({"batch_size": 3}, 1), ({"batch_size": 3, "drop_last": True}, 3)]
+)
+@pytest.mark.parametrize("headers", [{}, {"Accept": "text/event-stream"}, {"Prefer": "respond-async"}])
+def test_the_samples_of_a_training_are_those_of_its_last_batch(
+    client: TestClient, fields: dict[str, Any], most: int, headers: dict[str, str]
+) -> None:
+    """More than there will be are refused before anything is done."""
+    url = create(client)
+    for samples in (f"0:{most + 1}", str(most)):
+        answer = client.post(f"{url}/train?samples={samples}", json=fields, headers=headers)
+        told = problem(answer, 422, "invalid-input")
+        assert places(told) == ["?samples"]
+        assert f"there are {most} samples" in told["detail"]
+    assert read(client, url)["revision"] == 0
+    assert read(client, f"{url}/runs")["items"] == []
+    answer = client.post(f"{url}/train?samples=0:{most}", json=fields, headers=headers)
+    assert answer.status_code == (202 if "Prefer" in headers else 200)
+    if not headers:
+        assert len(answer.json()["snapshot"]["outputs"]) == most
+
+
+@pytest.mark.parametrize("name", ["epochs", "batch_size", "report_every"])
+def test_counts_that_are_too_large_for_json(client: TestClient, name: str) -> None:
+    """Beyond them a client in JavaScript would have meant another number."""
+    url = create(client)
+    for headers in ({}, {"Accept": "text/event-stream"}, {"Prefer": "respond-async"}):
+        for count in (2**53 + 1, 2**64, 10**30):
+            told = problem(client.post(f"{url}/train", json={name: count}, headers=headers), 422, "invalid-input")
+            assert places(told) == [f"/{name}"]
+    assert (read(client, url)["revision"], read(client, f"{url}/runs")["items"]) == (0, [])
+    if name != "epochs":  # of which there may be a million
+        assert post(client, f"{url}/train", {name: 2**53})["stopped"]["epoch"] == 1
+
+
 def test_a_training_starts_from_any_phase(client: TestClient) -> None:
     url = create(client)
     post(client, f"{url}/forward", {"inputs": [[1, 2]]})
@@ -275,6 +310,38 @@ def test_work_in_the_lane_comes_to_the_same(make_client: Callable[..., TestClien
         for client in (inline, lane)
     )
     assert a == b
+
+
+def test_a_training_by_a_worker_comes_to_the_same(make_client: Callable[..., TestClient]) -> None:
+    here, there = make_client(inline_work=10**12), make_client(inline_work=1)
+    body = {"epochs": 50, "batch_size": 2, "shuffle": True, "report_every": 7}
+    answers = []
+    for client in (here, there):
+        url = create(client, optimizer="adam")
+        answer = client.post(f"{url}/train?decimals=9", json=body)
+        assert answer.headers["ETag"] == '"1"'
+        assert answer.headers["Content-Location"] == f"{url}/snapshot?revision=1"
+        trained = answer.json()
+        assert trained["snapshot"] == read(client, f"{url}/snapshot?decimals=9")
+        history = [{**entry, "elapsed": None} for entry in trained["history"]]
+        state_hash = read(client, f"{url}/history")["items"][-1]["state_hash"]
+        answers.append((history, trained["stopped"], numbers(trained["snapshot"]), state_hash))
+    assert answers[0] == answers[1]
+    [run] = read(there, f"{url}/runs")["items"]
+    assert (run["status"], run["epochs_done"]) == ("finished", 50)
+
+
+def test_a_training_by_a_worker_that_stops_before_a_number_is_not_finite(
+    make_client: Callable[..., TestClient],
+) -> None:
+    layers = [{"name": "layer", "units": 1, "bias": "none", "init": {"weight": 1.0}}]
+    data = {"inputs": [[9, 9]], "targets": [[0]]}
+    stopped = []
+    for client in (make_client(), make_client(inline_work=1)):
+        url = create(client, layers=layers, optimizer={"type": "sgd", "learning_rate": 10.0}, data=data)
+        stopped.append(post(client, f"{url}/train", {"epochs": 1000})["stopped"])
+    assert stopped[0] == stopped[1]
+    assert stopped[0]["reason"] == "nonfinite"
 
 
 def test_a_refused_operation_changes_nothing(client: TestClient) -> None:

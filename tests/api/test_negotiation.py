@@ -11,6 +11,7 @@ from app.errors import InvalidInput
     ("accept", "chosen"),
     [
         (None, JSON),
+        ("", JSON),
         ("*/*", JSON),
         ("application/json", JSON),
         ("application/*", JSON),
@@ -31,7 +32,7 @@ def test_choose(accept: str | None, chosen: str) -> None:
     assert choose(accept, (JSON, NPZ)) == chosen
 
 
-@pytest.mark.parametrize("accept", ["text/html", "application/json;q=0", "", ",", "json", "*/*;q=0"])
+@pytest.mark.parametrize("accept", ["text/html", "application/json;q=0", ",", "json", "*/*;q=0"])
 def test_nothing_to_choose(accept: str) -> None:
     with pytest.raises(NotAcceptable, match="application/json or application/x-npz"):
         choose(accept, (JSON, NPZ))

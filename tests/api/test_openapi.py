@@ -13,6 +13,7 @@ from app.main import create_app
 from app.settings import Settings
 
 from .calls import create, post, read
+from .streaming import EVENTS, LINES, events, lines
 
 DOCUMENT = create_app(Settings()).openapi()
 OPERATIONS = [
@@ -82,12 +83,13 @@ def names(operation: dict[str, Any]) -> set[str]:
     return {parameter["name"] for parameter in operation.get("parameters", ())}
 
 
-READS = ("/predict", "/verify", "/preview", "/gradcheck", "/diff", "/fork")  # though they are posted
+READS = ("/predict", "/verify", "/preview", "/gradcheck", "/diff", "/fork", "/sweep")  # though they are posted
+RUN = "/v1/sessions/{session_id}/runs/{run}"  # one that is cancelled will change its session, as it had begun to
 
 
 def test_changes_are_documented_alike() -> None:
     for method, path, operation in OPERATIONS:
-        changes = "{session_id}" in path and method != "get" and not path.endswith(READS)
+        changes = "{session_id}" in path and method != "get" and not path.endswith(READS) and path != RUN
         assert ("if-match" in names(operation)) is changes
         assert ({"409", "412"} <= set(operation["responses"])) is changes
 
@@ -116,28 +118,79 @@ def test_every_example_does_what_it_says(client: TestClient, method: str, path: 
         post(client, f"{url}/backward")
     if path.endswith(("/rewind", "/fork")):
         post(client, f"{url}/train", {"epochs": 50})
-    answer = client.request(method, path.replace("/v1/sessions/{session_id}", url), json=value)
+    streamed = {"Accept": EVENTS} if "probe" in value else {}  # which has nowhere else to go
+    answer = client.request(method, path.replace("/v1/sessions/{session_id}", url), json=value, headers=streamed)
     assert answer.is_success, answer.text
+    if streamed:
+        assert [event.name for event in events(answer.text)] == ["epoch"] * 10 + ["end"]
+        return
     schema = operation["responses"][str(answer.status_code)]["content"]["application/json"]["schema"]
     validator(schema).validate(answer.json())
 
 
 def test_answers_fit_their_schemas(client: TestClient) -> None:
-    urls = [create(client, preset["config"]) for preset in read(client, "/v1/catalog")["presets"]]
+    configs = [preset["config"] for preset in read(client, "/v1/catalog")["presets"]]
+    urls = [create(client, body) for body in configs if "inputs" in body["data"]]  # few enough to be explained
     for url in urls:
         post(client, f"{url}/train", {"epochs": 2})
         post(client, f"{url}/forward")
         post(client, f"{url}/backward")
+    runs = {url: post(client, f"{url}/train", Prefer="respond-async")["id"] for url in urls}
     queries = {"/explain": "?of=loss", "/diff": "?against_revision=1", "/explain all": "?of=all"}
     for method, path, operation in [*OPERATIONS, ("get", f"{EXPLAIN} all", OPERATIONS_BY_PATH[EXPLAIN])]:
         if method == "get":
             for url in urls:
                 name = "wrong-phase" if "problems" in path else "hidden.weight"
                 target = path.removesuffix(" all").replace("/v1/sessions/{session_id}", url).replace("{name}", name)
+                target = target.replace("{run}", runs[url])
                 answer = client.get(target + queries.get(path.rpartition("}")[2], ""))
                 assert answer.status_code == 200, answer.text
                 schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
                 validator(schema).validate(answer.json())
+
+
+def test_runs_fit_their_schemas(client: TestClient) -> None:
+    """However they end; and those of a sweep too."""
+    url = create(client, NOTEBOOK)
+    until: list[Any] = [{"type": "epoch", "value": 4}, {"type": "loss_below", "value": 10}]
+    for stop in ([], until[:1], until[1:]):
+        post(client, f"{url}/train", {"epochs": 3, "stop": stop}, Prefer="respond-async")
+    post(client, f"{url}/sweep", {"vary": {"seed": [1, 2]}})
+    session, listed = read(client, url), read(client, f"{url}/runs")
+    assert [run["status"] for run in listed["items"]] == ["finished", "stopped", "stopped", "finished"]
+    for name, answers in {"RunSchema": listed["items"], "RunListSchema": [listed], "SessionSchema": [session]}.items():
+        for answer in answers:
+            validator({"$ref": f"#/components/schemas/{name}"}).validate(answer)
+
+
+STREAMS = [
+    ("post", "/v1/sessions/{session_id}/train"),
+    ("get", "/v1/sessions/{session_id}/runs/{run}"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), STREAMS)
+def test_streams_are_documented(method: str, path: str) -> None:
+    operation = DOCUMENT["paths"][path][method]
+    content = operation["responses"]["200"]["content"]
+    assert set(content) == {"application/json", EVENTS, LINES}
+    [event], [line] = events(content[EVENTS]["example"]), lines(content[LINES]["example"])
+    assert event.data == line
+    assert event.id == str(line["epoch"])
+    entry = refers_to(DOCUMENT["components"]["schemas"]["TrainedSchema"]["properties"]["history"]["items"])
+    validator({"$ref": f"#/components/schemas/{entry}"}).validate(line)
+    header = "Prefer" if method == "post" else "Last-Event-ID"
+    assert header in names(operation)
+    assert ("204" in operation["responses"]) is (method == "get")
+
+
+def test_what_is_accepted_is_documented() -> None:
+    accepted = {path: methods for path, methods in DOCUMENT["paths"].items() if path.endswith(("/train", "/sweep"))}
+    for path, methods in accepted.items():
+        answer = methods["post"]["responses"]["202"]
+        assert refers_to(answer["content"]["application/json"]["schema"]) == "RunSchema"
+        assert "Location" in answer["headers"]
+        assert ("Preference-Applied" in answer["headers"]) is path.endswith("/train")
 
 
 def refers_to(schema: dict[str, Any]) -> str:
@@ -158,6 +211,8 @@ def test_schemas_name_what_is_answered(client: TestClient) -> None:
     preview = post(client, f"{url}/preview")
     checked = post(client, f"{url}/gradcheck")
     summary = read(client, f"{url}/tensors/hidden.z/summary")
+    run = post(client, f"{url}/sweep", {"vary": {"seed": [1]}})["id"]
+    swept = read(client, f"{url}/runs/{run}")
     answers = {
         "SessionSchema": read(client, url),
         "SnapshotSchema": backward,
@@ -188,6 +243,10 @@ def test_schemas_name_what_is_answered(client: TestClient) -> None:
             0
         ],
         "CurvesSchema": read(client, f"{url}/curves"),
+        "RunSchema": swept,
+        "RunListSchema": read(client, f"{url}/runs"),
+        "SweepSchema": swept["result"],
+        "SweepItemSchema": swept["result"]["items"][0],
         "PredictionSchema": post(client, f"{url}/predict?include=activations"),
         "SessionListSchema": read(client, "/v1/sessions"),
         "CatalogSchema": read(client, "/v1/catalog"),

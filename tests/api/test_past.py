@@ -1061,3 +1061,16 @@ def test_no_read_changes_the_session(client: TestClient, clock: Any) -> None:
             client.get(url + path, headers={"Accept": accept})
     fork(client, url, epoch=2)
     assert before == [read(client, url + path) for path in ("", "/snapshot", "/history", "/export", "/curves")]
+
+
+def test_a_training_without_a_step_has_no_epochs(client: TestClient) -> None:
+    url = create(client)
+    post(client, f"{url}/train", {"epochs": 3})
+    trained = post(client, f"{url}/train", {"epochs": 5, "stop": [{"type": "loss_below", "value": 10}]})
+    assert trained["stopped"] == {
+        **trained["stopped"], "reason": "loss_below", "epoch": 3, "step": 3, "tensor": None, "threshold": 10
+    }  # fmt: skip
+    *_, before, last = read(client, f"{url}/history")["items"]
+    assert (before["epoch_from"], before["epoch_to"]) == (1, 3)
+    assert not {"epoch_from", "epoch_to"} & set(last)
+    assert last["state_hash"] == before["state_hash"]

@@ -1,7 +1,8 @@
 """Sessions to work on, and a way to run coroutines."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import asdict, dataclass
 from threading import Event
 from typing import Any, ClassVar, TypeVar
@@ -9,11 +10,13 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 from engine.networks import there, train
 
-from app.engine.data import Inline
+from app.engine import training
+from app.engine.curves import pack
+from app.engine.data import DataSpec
 from app.engine.network import Config
+from app.engine.plan import Ending, Trained
 from app.engine.presets import NOTEBOOK
 from app.engine.state import State, initial_state
-from app.sessions.curves import pack
 from app.sessions.edits import Change, Edit
 from app.sessions.history import History
 from app.sessions.lane import Lane
@@ -21,7 +24,8 @@ from app.sessions.memory import MemoryStore
 from app.sessions.operations import Arguments, Backward, Forward, Job, Operation, Outcome, Step, Train
 from app.sessions.revisions import Revision, Revisions
 from app.sessions.service import Sessions
-from app.sessions.session import Session, config_to_json
+from app.sessions.session import Session, config_to_json, live_config
+from app.sessions.workers import Told, Training, WorkerGone
 from app.settings import Settings
 
 T = TypeVar("T")
@@ -88,6 +92,7 @@ class Walk:
         self.settings = settings or Settings()
         self.clock = Clock()
         self.sessions = Sessions(MemoryStore(self.settings, self.clock), self.settings, self.clock)
+        train_here(self.sessions)
         self.id = run(create(self.sessions, **{"data": ROWS, **fields})).id
 
     def do(self, *operations: Operation) -> Session:
@@ -134,10 +139,13 @@ class Walk:
 
     def fork(self, revision: int | None = None, epoch: int | None = None) -> "Walk":
         """Another walk, through the fork."""
-        forked = Walk.__new__(Walk)
-        forked.settings, forked.clock, forked.sessions = self.settings, self.clock, self.sessions
-        forked.id = run(self.sessions.fork(self.at(revision, epoch), "fork")).id
-        return forked
+        return self.through(run(self.sessions.fork(self.at(revision, epoch), "fork")).id)
+
+    def through(self, session_id: str) -> "Walk":
+        """Another walk, through another session of the same server."""
+        other = Walk.__new__(Walk)
+        other.settings, other.clock, other.sessions, other.id = self.settings, self.clock, self.sessions, session_id
+        return other
 
 
 def long_walk(count: int, settings: Settings | None = None) -> Walk:
@@ -188,6 +196,66 @@ def gate_lane(sessions: Sessions) -> GatedLane:
     return sessions.lane
 
 
+class Here:
+    """In place of worker processes: trainings done in the event loop, a chunk at a time.
+
+    By a clock such as `slow_clock` gives, a chunk is a step.
+
+    Attributes:
+        pauses_at: after so many steps at least a training sets `reached` and waits for `go`.
+        tells_at: after so many it tells its only checkpoint, which is `told`.
+        dies_at: after so many its process is gone.
+    """
+
+    def __init__(self, make_clock: Callable[[], Callable[[], float]] = lambda: time.perf_counter) -> None:
+        self.make_clock = make_clock
+        self.pauses_at: int | None = None
+        self.tells_at: int | None = None
+        self.dies_at: int | None = None
+        self.told: State | None = None
+        self.reached, self.go = asyncio.Event(), asyncio.Event()
+
+    async def train(
+        self,
+        job: Training,
+        told: Callable[[Told], Awaitable[None]],
+        endings: "asyncio.Queue[Ending]",
+        began: Callable[[], None],
+    ) -> Trained:
+        began()
+        steps = training.train(live_config(job.config_json), job.state, job.data, job.plan, self.make_clock())
+        ending: Ending | None = None
+        while True:
+            try:
+                entries, frames, state = steps.send(ending)
+            except StopIteration as end:
+                trained: Trained = end.value
+                return trained
+            done, checkpoint = state.steps - job.state.steps, None
+            if self.told is None and self.tells_at is not None and done >= self.tells_at:
+                self.told = checkpoint = state
+            await told(Told(pack(entries), frames, checkpoint))
+            if self.pauses_at is not None and done >= self.pauses_at:
+                self.reached.set()
+                await self.go.wait()
+            await asyncio.sleep(0)
+            if self.dies_at is not None and done >= self.dies_at:
+                raise WorkerGone
+            ending = None if endings.empty() else endings.get_nowait()
+
+    def close(self) -> None:
+        """Nothing is left."""
+
+
+def train_here(sessions: Sessions, here: Here | None = None) -> Here:
+    """Let a server's long trainings be done in the event loop."""
+    here = here or Here()
+    trainings: Any = sessions.trainings
+    trainings.workers.close()
+    trainings.workers = here
+    return here
+
+
 async def turns(count: int = 20) -> None:
     """Let others go on."""
     for _ in range(count):
@@ -224,7 +292,7 @@ def plan_of(training: Train) -> dict[str, Any]:
     return asdict(training.plan)
 
 
-def rows(n: int) -> Inline:
+def rows(n: int) -> DataSpec:
     """Other rows, n of them."""
     return there(make_config(data={"inputs": [[1.0, 2.0]] * n, "targets": [[1.0]] * n}).data)
 

@@ -1,18 +1,20 @@
 """Every number is explained by numbers that are there to be read: each term has its value where it says that it was."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from app.engine import names
-from app.engine.explanation import Explanation, Term
+from app.engine.explanation import Explanation, SetBy, Term
 from app.errors import LimitExceeded, WrongPhase
 from app.sessions.edits import Change, NewData
 from app.sessions.explaining import MAX_WORKED, Explaining
 from app.sessions.operations import Backward, Forward, Operation, Step, Train
 from app.sessions.session import Session
+from app.sessions.sweep import Sweep
 from app.settings import Settings
 
 from .making import ROWS, Walk, edit, rows, run
@@ -267,6 +269,67 @@ def test_a_fork_of_an_epoch_inside_a_training() -> None:
     assert {when.revision for _, when, _ in later.forgotten} <= {0}
     whole = trainings("sgd").fork(3)
     assert "at revision 3 of the session" in Follower(whole).follow(HIDDEN).title
+
+
+DRAWN: dict[str, Any] = {
+    "network": {"inputs": 2, "layers": [{"name": "hidden", "units": 2, "activation": "tanh"},
+                                        {"name": "output", "units": 1, "init": {"weight": 0.25, "bias": [0.5]}}]},
+    "loss": "mse",
+}  # fmt: skip
+
+
+def swept(source: Walk, **vary: Any) -> list[Walk]:
+    """Walks through the sessions of a sweep from here, each trained for two epochs."""
+
+    async def sweep() -> list[str]:
+        what = Sweep.model_validate({"vary": vary, "train": {"epochs": 2}})
+        one = await source.sessions.sweep(await source.sessions.load(source.id), what)
+        await one.end()
+        return [item.session for item in one.items]
+
+    return [source.through(session_id) for session_id in run(sweep())]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_fork_of_a_sweep_that_starts_anew(optimizer: str) -> None:
+    """Its numbers come from the initialiser, as those of a session that is made with its seed."""
+    [forked] = swept(walk(Train(epochs=3), optimizer=optimizer, **DRAWN), seed=[7])
+    made = walk(Train(epochs=2), optimizer=optimizer, **DRAWN, seed=7)
+    follower, expected = Follower(forked).follow_all(), Follower(made).follow_all()
+    assert follower.forgotten == []
+    assert follower.explained.keys() == expected.explained.keys()
+    for place, found in follower.explained.items():
+        set_by = expected.explained[place].set_by
+        if set_by is not None and set_by.revision == 0:
+            assert (set_by.operation, found.set_by) == ("create", SetBy(0, "fork"))
+            set_by = found.set_by
+        assert found == replace(expected.explained[place], set_by=set_by)
+    start = When(0)
+    drawn, given = follower.explained[HIDDEN, start], follower.explained[OUTPUT, start]
+    assert (drawn.kind, given.kind) == ("initial", "initial")
+    assert drawn.title.startswith(f"{HIDDEN}, drawn by the initialiser ")
+    assert given.title == f"{OUTPUT}, given in the config"
+    assert follower.explained[HIDDEN, When(1)].set_by == SetBy(1, "train")
+
+
+def test_a_fork_of_a_sweep_that_goes_on() -> None:
+    """Its numbers are what it took over; another optimizer's slots are not, and begin with it."""
+    source = walk(Train(epochs=3), optimizer=MOMENTUM, **DRAWN)
+    for forked, kept in zip(swept(source, optimizer=[{"momentum": 0.5}, "adam"]), (True, False), strict=True):
+        follower = Follower(forked).follow_all(When(0), When(1), When(1, 4), NOW)
+        taken = follower.explained[HIDDEN, When(0)]
+        assert (taken.kind, taken.set_by) == ("fork", SetBy(0, "fork"))
+        assert taken.title.endswith("as it was at revision 1 of the session that this one was forked from")
+        slot = "hidden.weight.state." + ("momentum_buffer" if kept else "exp_avg") + "[0][1]"
+        found = follower.explained[slot, When(0)]
+        assert (found.kind, found.set_by) == ("fork" if kept else "slot", SetBy(0, "fork"))
+        assert ("of the session" if kept else "before any update") in found.title
+        assert (found.value != 0) is kept
+        for epoch in (4, None):
+            later = follower.explained[HIDDEN, When(1, epoch)]
+            assert later.set_by == SetBy(1, "train")
+        terms = {term.of: term for term in follower.explained[HIDDEN, When(1, 4)].terms}
+        assert terms[HIDDEN].revision == 0  # its first epoch started from what it took over
 
 
 def test_a_name_changes_nothing() -> None:

@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
+from app.engine.collected import Digits
+from app.engine.datasets import Moons
 from app.errors import LimitExceeded
+from app.sessions import limits
 from app.sessions.edits import NewData
 from app.sessions.operations import Forward, Operation, Train
 from app.sessions.service import Sessions
@@ -37,6 +40,7 @@ def check(error: LimitExceeded, pointer: str, setting: str, limit: int, estimate
     [
         ("max_parameters", 7, {}, "/network/layers", 8),
         ("max_batch", 2, {"data": rows(3)}, "/data/inputs", 3),
+        ("max_batch", 49, {"data": {"type": "moons", "samples": 50}}, "/data/samples", 50),
         (
             "max_batch",
             2,
@@ -66,10 +70,12 @@ def test_the_memory_of_a_config() -> None:
     [
         ("max_batch", 2, Forward(inputs=[[1.0, 2.0]] * 3), "/inputs", 3),
         ("max_batch", 2, NewData(rows(3)), "/inputs", 3),
+        ("max_batch", 49, NewData(Moons(samples=50)), "/samples", 50),
+        ("max_batch", 1796, NewData(Digits()), "", 1797),
         ("max_epochs", 9, Train(epochs=10), "/epochs", 10),
         ("max_entries", 9, Train(epochs=10), "/report_every", 10),
         ("max_entries", 9, Train(epochs=95, report_every=10), "/report_every", 10),
-        ("max_epochs", 10**6, Train(epochs=10**40), "/epochs", 2**53),
+        ("max_epochs", 10**6, Train(epochs=2**53), "/epochs", 2**53),
     ],
 )
 def test_of_an_operation(setting: str, limit: int, operation: Operation, pointer: str, estimate: int) -> None:
@@ -87,7 +93,6 @@ def test_of_an_operation(setting: str, limit: int, operation: Operation, pointer
     ("setting", "operation"),
     [
         ("max_work", Forward(inputs=[[1.0, 2.0]] * 99)),
-        ("max_work", Train(epochs=99)),
         ("max_bytes", Train(epochs=99)),
         ("max_bytes", NewData(rows(999))),
     ],
@@ -104,3 +109,24 @@ def test_work_and_memory(setting: str, operation: Operation) -> None:
         assert caught.value.extra["setting"] == f"GRADSTEP_{setting.upper()}"
 
     run(refuse())
+
+
+def test_the_work_of_a_training_is_bounded_by_its_time() -> None:
+    async def check() -> None:
+        sessions = make(max_work=1)
+        session = await create(sessions)
+        assert Train(epochs=99).prepare(session, sessions.settings).work > 1
+
+    run(check())
+
+
+@pytest.mark.parametrize(
+    ("setting", "refuse", "pointer"),
+    [("max_stream", limits.check_stream, "/report_every"), ("max_sweep", limits.check_sweep, "/vary")],
+)
+def test_what_is_shown_and_what_is_tried(setting: str, refuse: Any, pointer: str) -> None:
+    settings = Settings(**{setting: 7})  # type: ignore[arg-type]
+    refuse(settings, 7)
+    with pytest.raises(LimitExceeded) as caught:
+        refuse(settings, 8)
+    check(caught.value, pointer, setting, 7, 8)

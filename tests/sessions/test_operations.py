@@ -3,15 +3,20 @@
 from typing import Any
 
 import pytest
+from engine.networks import there
+from pydantic import ValidationError
 
+from app.engine.plan import Plan
 from app.engine.state import State
+from app.engine.stops import LossBelow, Nonfinite
 from app.errors import InvalidInput, LimitExceeded, WrongPhase
 from app.sessions.edits import Change, NewData
-from app.sessions.operations import Backward, Forward, Operation, Predict, Step, Train
+from app.sessions.operations import NO_ARGUMENTS, Backward, Forward, Operation, Predict, Probe, Step, Train
 from app.sessions.service import Sessions
 from app.sessions.session import Session
 
 from .making import create, make_config, run
+from .making import rows as rows_of
 from .test_service import make
 
 ROWS = make_config(data={"inputs": [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], "targets": [[0.0], [1.0], [0.0]]}).data
@@ -135,7 +140,7 @@ def test_new_data_leaves_parameters_and_counters() -> None:
     session = after(Train(epochs=2), Forward(), Backward(until="output"), NewData(ROWS), optimizer="adam")
     state = session.state
     assert session.data is not None
-    assert session.data.train.inputs.tolist() == ROWS.inputs
+    assert session.data.train.inputs.tolist() == [[1, 2], [3, 4], [5, 6]]
     assert state.parameters.tobytes() == trained.state.parameters.tobytes()
     assert slots(session) == slots(trained)
     assert (state.steps, state.epochs, state.updates) == (2, 2, (2, 2, 2, 2))
@@ -169,6 +174,57 @@ def test_a_training_that_is_told_to_end_stands_after_a_whole_step() -> None:
     outcome = job.run(lambda: True)
     assert outcome.result.stopped["reason"] == "cancelled"
     assert 1 <= outcome.changes["state"].steps < 1_000_000
+
+
+def test_what_a_training_is_asked_to_do() -> None:
+    stop = [{"type": "loss_below", "value": 0.1}, "nonfinite"]
+    asked = {"epochs": 3, "batch_size": 2, "shuffle": True, "report_every": 2, "drop_last": True, "stop": stop}
+    train = Train.model_validate(asked)
+    assert train.plan == Plan(3, 2, True, 2, drop_last=True, stop=(LossBelow(value=0.1), Nonfinite()))
+    assert Train().plan == Plan()
+    session, settings = after(), make().settings
+    assert there(train.prepare(session, settings).training) == (
+        session.config_json, session.state, session.data, train.plan,
+    )  # fmt: skip
+
+
+def test_what_is_only_shown_is_not_kept() -> None:
+    """All else is, so that it can be done again."""
+    asked: dict[str, Any] = {"epochs": 3, "stop": [{"type": "epoch", "value": 7}], "report_every": 2}
+    train = Train.model_validate({**asked, "probe": {"inputs": [[1.0, 2.0]]}})
+    kept = train.arguments()
+    assert kept.complete
+    again = Train.model_validate_json(kept.text)
+    assert (again.plan, again.probe) == (train.plan, None)
+    assert Train().arguments() == Train.model_validate({"probe": {"inputs": [[1.0]]}}).arguments() == NO_ARGUMENTS
+
+
+def test_conditions_that_are_too_long_are_not_kept() -> None:
+    """It is done again by its steps, and needs none."""
+    stop = [{"type": "expression", "value": "loss < " + " + ".join(["0.001"] * 50)}] * 10
+    kept = Train.model_validate({"epochs": 3, "batch_size": 2, "stop": stop}).arguments()
+    assert kept.complete
+    assert Train.model_validate_json(kept.text) == Train(epochs=3, batch_size=2)
+
+
+def test_a_probe() -> None:
+    assert Probe.model_validate({"inputs": [[1.0, 2.0]]}).include == []
+    assert Probe.model_validate({"inputs": [[1.0]], "include": ["activations"]}).include == ["activations"]
+    for wrong in ({}, {"inputs": [[1.0]], "include": ["zebra"]}, {"inputs": [[1.0]], "include": ["activations"] * 2}):
+        with pytest.raises(ValidationError):
+            Probe.model_validate(wrong)
+
+
+@pytest.mark.parametrize(
+    ("stop", "pointer"),
+    [
+        ({"type": "parameter_outside", "parameter": "hidden.zebra", "low": 0}, "/stop/1/parameter"),
+        ({"type": "expression", "value": "test_loss > 1"}, "/stop/1/value"),
+    ],
+)
+def test_a_condition_that_makes_no_sense_here(stop: Any, pointer: str) -> None:
+    error = refusal(after(), Train.model_validate({"stop": ["nonfinite", stop]}))
+    assert [field.pointer for field in error.errors] == [pointer]
 
 
 def test_a_training_needs_data() -> None:
@@ -219,6 +275,32 @@ def test_how_many_samples_a_trace_will_have() -> None:
     assert Forward().samples(ready) == Forward(targets=[[1.0]]).samples(begun) == 1
     assert Forward().samples(begun) == Backward().samples(begun) == 3
     assert Forward().samples(bare) is Backward().samples(ready) is Step().samples(ready) is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "fields", "expected"),
+    [
+        (7, {}, 7),
+        (7, {"batch_size": 7}, 7),
+        (7, {"batch_size": 100}, 7),
+        (7, {"batch_size": 3}, 1),
+        (8, {"batch_size": 3}, 2),
+        (9, {"batch_size": 3}, 3),
+        (7, {"batch_size": 1}, 1),
+        (7, {"batch_size": 3, "drop_last": True}, 3),
+        (9, {"batch_size": 3, "drop_last": True}, 3),
+        (7, {"batch_size": 100, "drop_last": True}, 7),
+    ],
+)
+def test_how_many_samples_the_last_batch_of_a_training_will_have(
+    rows: int, fields: dict[str, Any], expected: int
+) -> None:
+    session = after(NewData(rows_of(rows)))
+    training = Train.model_validate(fields)
+    assert training.samples(session) == expected
+    changes = training.prepare(session, make().settings).run(lambda: False).changes
+    assert session._replace(state=changes["state"]).trace_count == expected
+    assert Train().samples(session._replace(data=None)) is None
 
 
 def test_a_prediction_changes_nothing() -> None:

@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from engine.networks import assert_same
 
-from app.engine.data import Data
 from app.engine.hashing import state_hash
+from app.engine.rows import Data
 from app.engine.state import State
 from app.errors import InvalidInput, RevisionGone
 from app.sessions.edits import Change, NewData
 from app.sessions.operations import Backward, Forward, Step, Train
 from app.sessions.revisions import Outline, Revision, Revisions
+from app.settings import Settings
 
 from .making import Walk, edit, rows
 
@@ -44,7 +45,7 @@ def test_what_is_packed_comes_back() -> None:
         assert (one.data is None) is (other.data is None)
         if one.data is not None and other.data is not None:
             assert one.data.arrays is other.data.arrays
-        for field in ("number", "operation", "arguments", "complete", "at", "config_json", "source", "digest"):
+        for field in ("number", "operation", "arguments", "complete", "at", "config_json", "source", "digest", "run"):
             assert getattr(one, field) == getattr(other, field)
 
 
@@ -75,6 +76,19 @@ def test_a_row() -> None:
     assert len(Revisions()) == 0
     with pytest.raises(IndexError):
         revisions[len(revisions)]
+
+
+def test_the_run_that_made_it() -> None:
+    session = Walk(Settings(inline_work=1))
+    session.do(*STEP, Train())
+    one, other = session.revisions[0], session.revisions[-1]
+    (run,) = session.sessions.runs.of(session.id)
+    assert (one.run, other.run) == (None, run.id)
+    session.rewind(0)
+    session.rewind(4)
+    session.do(Forward())
+    session.let_go()
+    assert [revision.run for revision in session.revisions] == [None] * 4 + [run.id, None]
 
 
 def test_rows_that_are_the_same_are_made_once() -> None:

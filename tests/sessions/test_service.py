@@ -42,6 +42,7 @@ from .making import (
     make_config,
     revision_of,
     run,
+    train_here,
     turns,
 )
 
@@ -84,7 +85,9 @@ class Held:
 
 def make(**settings: Any) -> Sessions:
     values, clock = Settings(**settings), Clock()
-    return Sessions(MemoryStore(values, clock), values, clock)
+    sessions = Sessions(MemoryStore(values, clock), values, clock)
+    train_here(sessions)
+    return sessions
 
 
 async def begin(sessions: Sessions, session: Session) -> tuple[Held, "asyncio.Task[Any]"]:
@@ -330,6 +333,74 @@ def test_nothing_is_half_done(operation: Stub, work: int) -> None:
     run(check())
 
 
+class Elsewhere(MemoryStore):
+    """A store that answers after a while, as one in another process does."""
+
+    refuses = False
+
+    async def reserve(self, session_id: str, nbytes: int) -> None:
+        await turns(3)
+        if self.refuses:
+            raise Full("no room", retry_after=1)
+        await super().reserve(session_id, nbytes)
+        await turns(3)
+
+    async def release(self, session_id: str) -> None:
+        await turns(3)
+        await super().release(session_id)
+
+
+def elsewhere() -> tuple[Sessions, Elsewhere]:
+    settings, clock = Settings(), Clock()
+    store = Elsewhere(settings, clock)
+    return Sessions(store, settings, clock), store
+
+
+def test_a_session_is_claimed_before_anything_is_waited_for() -> None:
+    """Of two changes at once, one is told that the other is at work; none is lost."""
+
+    async def check() -> None:
+        sessions, _ = elsewhere()
+        session = await create(sessions)
+        first, second = [
+            asyncio.create_task(sessions.change(session.id, Change(name=name))) for name in ("first", "second")
+        ]
+        changed = (await first).session
+        with pytest.raises(Busy):
+            await second
+        assert await sessions.load(session.id) is changed
+        assert (changed.name, changed.revision) == ("first", 1)
+        after = await sessions.change(session.id, Change(name="second"))
+        assert [one.number for one in (await sessions.store.history(session.id)).revisions] == [0, 1, 2]
+        assert (after.session.name, held(sessions)[2]) == ("second", set())
+        sessions.close()
+
+    run(check())
+
+
+@pytest.mark.parametrize("how", ["refused", "cancelled"])
+def test_a_room_that_is_not_given_leaves_the_session_free(how: str) -> None:
+    async def check() -> None:
+        sessions, store = elsewhere()
+        session = await create(sessions)
+        before = held(sessions)
+        store.refuses = how == "refused"
+        asked = asyncio.create_task(sessions.change(session.id, Change(name="first")))
+        await turns(2)
+        assert sessions.is_busy(session.id)
+        if how == "cancelled":
+            asked.cancel()
+        with pytest.raises((Full, asyncio.CancelledError)):
+            await asked
+        assert not sessions.is_busy(session.id)
+        assert held(sessions) == before
+        store.refuses = False
+        assert (await sessions.change(session.id, Change(name="second"))).session.name == "second"
+        sessions.close()
+
+    run(check())
+
+
 def test_a_caller_that_goes_away_leaves_nothing_reserved() -> None:
     async def check() -> None:
         sessions = make()
@@ -385,19 +456,21 @@ def test_what_a_state_holds_is_never_more_than_was_reserved() -> None:
     run(check())
 
 
-def test_closing_ends_a_long_training_after_a_whole_step() -> None:
+def test_a_server_that_stops_ends_a_long_training_after_a_whole_step() -> None:
     async def check() -> None:
-        sessions = make(max_work=10**15)
+        sessions = make()
         session = await create(sessions)
         task = asyncio.create_task(sessions.change(session.id, Train(epochs=1_000_000, report_every=100)))
         await asyncio.sleep(0.02)
         assert sessions.is_busy(session.id)
-        sessions.close()
+        sessions.stop()
         changed, history = await task
         stopped = history.stopped
         assert stopped["reason"] == "cancelled"
         assert 0 < stopped["epoch"] == stopped["step"] == changed.state.steps < 1_000_000
         assert changed.state.phase == "ready"
+        assert not sessions.is_busy(session.id)
+        sessions.close()
         expected = await replayed(stopped["epoch"])
         assert changed.state.parameters.tobytes() == expected.state.parameters.tobytes()
 
@@ -528,7 +601,7 @@ def test_a_rewind_without_room_changes_nothing() -> None:
         with pytest.raises(Full):
             await sessions.rewind(session.id, None, 299)
         assert held(sessions) == before
-        assert await sessions.load(session.id) is changed
+        assert await sessions.load(session.id) == changed
         assert not sessions.is_busy(session.id)
 
     run(check())

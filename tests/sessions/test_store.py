@@ -206,6 +206,80 @@ def test_what_is_reserved_does_not_expire(store: SessionStore, clock: Clock) -> 
     run(check())
 
 
+def test_what_is_pinned_does_not_expire(store: SessionStore, clock: Clock) -> None:
+    """Until it was let go as often as it was pinned, and then at once."""
+
+    async def check() -> None:
+        pinned = await put(store, "pinned")
+        for session_id in ("idle", "alike"):
+            await put(store, session_id)
+        for session_id in ("pinned", "pinned", "alike"):
+            await store.pin(session_id)
+        clock.now += TTL
+        assert {session.id for session in await store.list(10)} == {"pinned", "alike"}
+        with pytest.raises(SessionExpired):
+            await store.load("idle")
+        await store.unpin("pinned")
+        assert await store.load("pinned") == pinned
+        await store.unpin("pinned")
+        assert await store.count() == 1
+        with pytest.raises(SessionExpired):
+            await store.load("pinned")
+        await commit(store, later(await store.load("alike"), expires_at=clock.now + TTL))  # it may still be changed
+        await store.unpin("alike")
+        clock.now += TTL - 1
+        assert await store.count() == 1
+        clock.now += 1
+        assert await store.count() == 0
+
+    run(check())
+
+
+def test_a_pin_is_no_reservation_nor_the_other_way_round(store: SessionStore, clock: Clock) -> None:
+    async def check() -> None:
+        free = await room(store)
+        session = await put(store, "a")
+        await store.pin("a")
+        assert await room(store) == free - await size_of(store, "a")
+        await store.reserve("a", 10**6)
+        clock.now += TTL
+        await store.unpin("a")
+        await store.load("a")  # it is still reserved
+        await store.pin("a")
+        await store.release("a")
+        assert await store.load("a") == session  # and now it is still pinned
+        await store.unpin("a")
+        with pytest.raises(SessionExpired):
+            await store.load("a")
+        assert await room(store) == free
+
+    run(check())
+
+
+def test_what_is_gone_cannot_be_pinned(store: SessionStore, clock: Clock) -> None:
+    async def check() -> None:
+        with pytest.raises(SessionNotFound):
+            await store.pin("zebra")
+        await put(store, "expires")
+        clock.now += TTL
+        with pytest.raises(SessionExpired):
+            await store.pin("expires")
+        session = await put(store, "a", created_at=clock.now)
+        await store.pin("a")
+        await store.delete("a", session.version)  # a pin keeps nobody from deleting it
+        with pytest.raises(SessionNotFound):
+            await store.load("a")
+        await store.unpin("a")
+        again = await put(store, "a", created_at=clock.now)
+        clock.now += TTL - 1
+        assert await store.load("a") == again
+        clock.now += 1
+        with pytest.raises(SessionExpired):
+            await store.load("a")
+
+    run(check())
+
+
 def test_what_was_reserved_in_vain_expires_at_once(store: SessionStore, clock: Clock) -> None:
     async def check() -> None:
         await put(store, "busy")

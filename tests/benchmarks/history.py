@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from app.api.contents import View
-from app.api.snapshots import dumps, snapshot
+from app.api.snapshots import dumps, snapshot_json
 from app.engine.network import Config
 from app.engine.presets import NOTEBOOK
 from app.exports.explanations import to_json
@@ -42,10 +42,10 @@ def _against_a_snapshot(named: str, sessions: Sessions, session: Session) -> Ite
     view, old = View(), session.revision - 9
 
     def present() -> bytes:
-        return dumps(snapshot(_now(sessions.load(session.id)), view))
+        return snapshot_json(_now(sessions.load(session.id)), view)
 
     def past() -> bytes:
-        return dumps(snapshot(_now(sessions.past.at(_now(sessions.load(session.id)), old)), view))
+        return snapshot_json(_now(sessions.past.at(_now(sessions.load(session.id)), old)), view)
 
     def rewind() -> None:
         _now(sessions.rewind(session.id, old, None))

@@ -66,7 +66,7 @@ def _compare(wrk: str, ours: tuple[int, Paths], empty: tuple[int, Paths], size: 
                 times[index].append(taken)
     yield speed(
         f"http: forward, backward, step of the notebook's network, against an empty route of {size} bytes",
-        *times, Target(0.85, at_least=True),
+        *times, Target(0.95, at_least=True),
     )  # fmt: skip
     assert refused[1] == 0, f"{refused[1]} calls of the empty route were refused"
     yield figure("http: the most errors in a run", refused[0], OUT_OF_STEP)

@@ -1,77 +1,67 @@
-"""Small steps while another session trains a large network in the same server."""
+"""Small steps while two other sessions train large networks in the same server."""
 
-import math
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import orjson
 
 from app.engine.presets import NOTEBOOK
 
 from .measure import Target, row, verdict
 from .servers import Client, serve
 
-SECONDS, IDLE_SECONDS, TRAINING_SECONDS, RATE = 10, 3, 5, 60
-SIZES, BATCH = (784, 512, 512, 10), 256
-TARGET = Target(20, "ms")
+SECONDS, IDLE_SECONDS, RATE, TRAININGS = 10, 3, 60, 2
+CASES = (((784, 512, 512, 10), 256, 20_000), ((784, 4000, 4000, 10), 64, 1_000))  # the last: 19 million parameters
+TARGET = Target(5, "ms")
 TURN = ("forward", "backward", "step")
 
 
 def run() -> Iterator[str]:
-    with serve("app.main:app") as port:
-        large = Client(port, timeout=120).create(_large())
-        epochs = math.ceil(TRAINING_SECONDS / _epoch_seconds(port, large))
-        small = Client(port).create(NOTEBOOK)
-        idle = _measure(port, small, IDLE_SECONDS)
-        enough = threading.Event()
-        training = threading.Thread(target=_keep_training, args=(port, large, epochs, enough), daemon=True)
-        training.start()
-        time.sleep(0.5)
-        busy = _measure(port, small, SECONDS)
-        assert training.is_alive(), "the training failed"
-        enough.set()
-        training.join(90)
-    named = f"while {'-'.join(map(str, SIZES))}, batch {BATCH}, trains"
-    for what, index in (("a pass or step of the notebook's network", 0), ("GET /healthz", 1)):
-        (p50, p99, most), still = _percentiles(busy[index]), _percentiles(idle[index])
-        name, reference = f"latency of {what} {named}, {{}}", "idle: {:.2f} ms"
-        for part, value, before in (("p50", p50, still[0]), ("p99", p99, still[1]), ("max", most, still[2])):
-            held = (str(TARGET), verdict(TARGET, value)) if part == "p99" and index == 0 else ("", "")
-            cells = f"{value:.2f} ms", reference.format(before), f"{value / before:.2f}", ""
-            yield row(name.format(part), *cells, *held)
+    for sizes, batch, epochs in CASES:
+        with serve("app.main:app") as port:
+            client = Client(port, timeout=120)
+            small = client.create(NOTEBOOK)
+            idle = _measure(port, small, IDLE_SECONDS)
+            sessions = [client.create(large(sizes, batch)) for _ in range(TRAININGS)]
+            runs = [_begin(client, session, epochs) for session in sessions]
+            time.sleep(2)
+            busy = _measure(port, small, SECONDS)
+            client = Client(port, timeout=120)  # the other one was idle for too long
+            statuses = [orjson.loads(client.call("GET", run))["status"] for run in runs]
+            assert statuses == ["running"] * TRAININGS, statuses
+            for run in runs:
+                client.call("DELETE", run)
+        named = f"while {TRAININGS} of {'-'.join(map(str, sizes))}, batch {batch}, train"
+        for what, index in (("a pass or step of the notebook's network", 0), ("GET /healthz", 1)):
+            (p50, p99, most), still = _percentiles(busy[index]), _percentiles(idle[index])
+            name, reference = f"latency of {what} {named}, {{}}", "idle: {:.2f} ms"
+            for part, value, before in (("p50", p50, still[0]), ("p99", p99, still[1]), ("max", most, still[2])):
+                held = (str(TARGET), verdict(TARGET, value)) if part == "p99" and index == 0 else ("", "")
+                cells = f"{value:.2f} ms", reference.format(before), f"{value / before:.2f}", ""
+                yield row(name.format(part), *cells, *held)
 
 
-def _large() -> dict[str, Any]:
+def large(sizes: tuple[int, ...], batch: int) -> dict[str, Any]:
+    """A config of a network of sigmoid layers, and random rows for it."""
     rng = np.random.default_rng(7)
-    inputs, targets = (rng.uniform(0, 1, (BATCH, size)).round(2).tolist() for size in (SIZES[0], SIZES[-1]))
+    inputs, targets = (rng.uniform(0, 1, (batch, size)).round(2).tolist() for size in (sizes[0], sizes[-1]))
     return {
         "network": {
-            "inputs": SIZES[0],
-            "layers": [{"units": units, "activation": "sigmoid"} for units in SIZES[1:]],
+            "inputs": sizes[0],
+            "layers": [{"units": units, "activation": "sigmoid"} for units in sizes[1:]],
         },
         "loss": "mse",
         "data": {"inputs": inputs, "targets": targets},
     }
 
 
-def _keep_training(port: int, session: str, epochs: int, enough: threading.Event) -> None:
-    while not enough.is_set():
-        _train(port, session, epochs)
-
-
-def _train(port: int, session: str, epochs: int) -> None:
-    Client(port, timeout=120).call("POST", f"{session}/train?include=", {"epochs": epochs, "report_every": epochs})
-
-
-def _epoch_seconds(port: int, session: str) -> float:
-    taken = []
-    for _ in range(3):
-        started = time.perf_counter()
-        _train(port, session, 4)
-        taken.append((time.perf_counter() - started) / 4)
-    return min(taken)
+def _begin(client: Client, session: str, epochs: int) -> str:
+    """Begin a run; its path."""
+    answer = client.call("POST", f"{session}/train", {"epochs": epochs}, {"Prefer": "respond-async"})
+    return f"{session}/runs/{orjson.loads(answer)['id']}"
 
 
 def _measure(port: int, session: str, seconds: float) -> tuple[list[float], list[float]]:

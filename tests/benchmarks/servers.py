@@ -18,16 +18,26 @@ START_SECONDS, STOP_SECONDS = 30, 5
 @contextmanager
 def serve(app: str, **environment: str) -> Iterator[int]:
     """Serve an application as a deployment would, from one process; its port."""
+    options = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
+    with _serve([sys.executable, "-m", "uvicorn", app, "--host", "127.0.0.1", *options], environment) as (port, _):
+        yield port
+
+
+@contextmanager
+def serve_gradstep() -> Iterator[tuple[int, int]]:
+    """Serve Gradstep by its own command; its port and the id of its process."""
+    with _serve([sys.executable, "-c", "from app.cli import main; main()"], {}) as served:
+        yield served
+
+
+@contextmanager
+def _serve(command: list[str], environment: dict[str, str]) -> Iterator[tuple[int, int]]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
-    options = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", app, "--host", "127.0.0.1", "--port", str(port), *options],
-        env={**os.environ, **environment},
-    )
+    server = subprocess.Popen([*command, "--port", str(port)], env={**os.environ, **environment})
     try:
         _wait(server, port)
-        yield port
+        yield port, server.pid
     finally:
         server.terminate()
         try:
@@ -57,10 +67,11 @@ class Client:
         self._connection.connect()
         self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def call(self, method: str, path: str, body: Any = None) -> bytes:
+    def call(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> bytes:
         """What a call answers, which must be a success."""
         content = None if body is None else body if isinstance(body, bytes) else orjson.dumps(body)
-        self._connection.request(method, path, content, {"Content-Type": "application/json"} if content else {})
+        typed = {"Content-Type": "application/json"} if content else {}
+        self._connection.request(method, path, content, {**typed, **(headers or {})})
         response = self._connection.getresponse()
         answer = response.read()
         if response.status >= 300:

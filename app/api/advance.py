@@ -1,9 +1,12 @@
 """The calls that move a training on: a pass or a part of one, an update, whole epochs. And what it predicts."""
 
+import asyncio
+from collections.abc import Coroutine
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Response
 from pydantic import Field
+from starlette.types import Receive
 
 from app.api import examples, negotiation
 from app.api.parts import parts_of
@@ -13,8 +16,10 @@ from app.api.routing import AsOf, ChangeCall, ReadCall, Route, SessionCall, offe
 from app.api.schemas import PredictionSchema, RunSchema, SnapshotSchema, TrainedSchema
 from app.api.snapshots import SnapshotQuery, predicted, rounded, snapshot
 from app.api.streams import stream
+from app.engine.plan import Ending
 from app.errors import FieldError, InvalidInput
 from app.sessions.operations import Backward, Forward, Predict, Step, Train, Trained
+from app.sessions.service import Changed
 
 router = APIRouter(prefix="/v1/sessions/{session_id}", tags=["Advance"], route_class=Route)
 
@@ -83,8 +88,8 @@ async def train(
 ) -> Response:
     """Repeat forward, backward and step over the session's data, until so many epochs are done or something happens.
 
-    As `text/event-stream` or `application/jsonl`, each entry is sent as it happens; a client that goes away ends it.
-    With `Prefer: respond-async` it goes on by itself, as a run.
+    As `text/event-stream` or `application/jsonl`, each entry is sent as it happens. A client that goes away ends it;
+    but with `Prefer: respond-async` it goes on by itself, as a run.
     """
     view = view_of(call, query, body.samples(call.session))
     deferred = negotiation.prefers(call.headers.get("prefer"), "respond-async")
@@ -99,7 +104,7 @@ async def train(
         return await json_response(call, lambda: describe_run(run), 202, headers)
     if body.probe is not None:
         raise InvalidInput([FieldError("/probe", "goes with entries that are streamed: ask for text/event-stream")])
-    outcome = await call.sessions.change(call.session.id, body, call.if_match)
+    outcome = await _unless_left(call, call.sessions.change(call.session.id, body, call.if_match))
     session, result = outcome.session, outcome.result
     assert isinstance(result, Trained)
     stopped, history = stopped_to_json(result.stopped), rounded(result.history, query.decimals)
@@ -108,6 +113,23 @@ async def train(
         call, lambda: {"history": history, "stopped": stopped, "snapshot": snapshot(session, view)},
         headers={**changed_headers(session), "Vary": "Accept"}, tag=str(session.revision), numbers=numbers,
     )  # fmt: skip
+
+
+async def _unless_left(call: SessionCall, training: Coroutine[Any, Any, Changed]) -> Changed:
+    """What a training comes to; where its client goes away before, it is told to end."""
+    task, leaving = asyncio.create_task(training), asyncio.create_task(_left(call.request.receive))
+    await asyncio.wait((task, leaving), return_when=asyncio.FIRST_COMPLETED)
+    leaving.cancel()
+    run = call.sessions.runs.training(call.session.id)
+    if not task.done() and run is not None:
+        run.end_early(Ending("disconnected"))
+    return await task
+
+
+async def _left(receive: Receive) -> None:
+    """Wait until the client is gone."""
+    while (await receive())["type"] != "http.disconnect":  # a body of no length has not been taken yet
+        pass
 
 
 class PredictQuery(AsOf):

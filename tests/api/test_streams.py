@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
+import orjson
 import pytest
 from starlette.testclient import TestClient
 
@@ -585,5 +586,34 @@ def test_a_worker_that_is_killed(here: Here) -> None:
         await here.client.post(f"{url}/train?include=", json={"epochs": 2})
         await here.client.post(f"{whole}/train?include=", json={"epochs": after["epochs"] + 2, "report_every": 10**6})
         assert await here.hash(url) == await here.hash(whole)
+
+    here.run(work())
+
+
+def test_a_client_that_does_not_wait_for_a_plain_answer(here: Here) -> None:
+    async def work() -> None:
+        url, whole = [await here.create(config()) for _ in range(2)]
+        async with here.watch(f"{url}/train?include=", LONG, accept="application/json"):
+            while (run := (await here.read(url))["run"]) is None or run["status"] == "queued":
+                await asyncio.sleep(0)
+        told = await here.read(f"{url}/runs/{run['id']}")
+        assert (told["status"], told["stopped"]["reason"]) == ("cancelled", "disconnected")
+        after = await here.read(url)
+        assert after["revision"] == 1
+        await here.client.post(f"{whole}/train?include=", json={"epochs": after["epochs"], "report_every": 10**6})
+        assert await here.hash(url) == await here.hash(whole)
+
+    here.run(work())
+
+
+def test_a_plain_training_without_a_body(here: Here) -> None:
+    """Nobody has asked for its body of no length, which is not the client's end."""
+
+    async def work() -> None:
+        url = await here.create(config())
+        async with here.watch(f"{url}/train", method="POST", accept="application/json", content_length="0") as plain:
+            while await plain.more():
+                pass
+            assert (plain.status, orjson.loads(plain.text)["stopped"]["reason"]) == (200, "epochs")
 
     here.run(work())

@@ -71,7 +71,7 @@ class DataSpec(Spec):
 
     def seed_in(self, config: "Config") -> int:
         """The seed of what is drawn."""
-        return config.seed
+        raise NotImplementedError
 
     def rows(self, config: "Config", pointer: str) -> Data:
         """The rows as they are given or drawn; raises InvalidInput where they do not fit."""

@@ -32,7 +32,7 @@ def parts_of(session: Session, train: Train, view: View, *, with_snapshot: bool)
     nbytes = 0
     if with_snapshot:
         rows = len(session.data.train) if session.data else 0
-        nbytes += _snapshot_bytes(config, view, min(train.batch_size or rows, rows))
+        nbytes += _snapshot_bytes(config, view, train.plan.size_of_batch(rows))
     if probe is not None:
         network = config.network
         answers = network.unit_count if probe.include else network.sizes[-1]

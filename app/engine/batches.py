@@ -11,7 +11,7 @@ from app.engine.plan import Plan
 
 def steps_of(plan: Plan, n: int, position: int = 0) -> int:
     """How many optimizer steps a plan comes to over n rows, `position` of which are done in the first epoch."""
-    size = min(plan.batch_size or n, n)
+    size = plan.size_of_batch(n)
     first = _batches(plan, n - position, size)
     whole = first + (plan.epochs - 1) * _batches(plan, n, size)
     return whole if plan.steps is None else min(whole, plan.steps)
@@ -30,7 +30,7 @@ class Batches:
 
     def __init__(self, plan: Plan, n: int, seed: int) -> None:
         self.n, self.seed, self.shuffle = n, seed, plan.shuffle
-        self.size = min(plan.batch_size or n, n)
+        self.size = plan.size_of_batch(n)
         self.last_above = n - self.size if plan.drop_last else n - 1
         self._orders: dict[int, NDArray[np.intp]] = {}  # of the last two epochs
 

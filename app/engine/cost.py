@@ -39,7 +39,7 @@ def training_work(config: Config, plan: Plan, n: int, test_n: int, epochs: int =
     Conditions are priced as if each looked at all parameters, z and a of every step; some try the rows to test on at
     each epoch. The plan's probe is tried at each report.
     """
-    batch, network = min(plan.batch_size or n, n), config.network
+    batch, network = plan.size_of_batch(n), config.network
     looks = 4 * (network.parameter_count + batch * network.unit_count) + _LAYER * len(network.layers)
     step = forward_work(config, batch) + backward_work(config, batch) + update_work(config) + len(plan.stop) * looks
     tries = entries_of(plan, epochs) + plan.epochs * sum(_tests(plan))
@@ -78,7 +78,7 @@ def training_bytes(config: Config, plan: Plan, n: int, test_n: int) -> int:
 
     Conditions compare the parameters before an update with those after it. Frames are kept until they are told.
     """
-    batch, network = min(plan.batch_size or n, n), config.network
+    batch, network = plan.size_of_batch(n), config.network
     taken = 2 * state_bytes(config, batch) + state_bytes(config, 0, n + test_n) + predict_bytes(config, test_n)
     if plan.stop:
         taken += 8 * (4 * network.parameter_count + batch * max(network.sizes))

@@ -43,6 +43,10 @@ class Plan:
     frames: bool = False
     probe: Array | None = None
 
+    def size_of_batch(self, n: int) -> int:
+        """How many of n rows a whole batch has."""
+        return min(self.batch_size or n, n)
+
 
 def entries_of(plan: Plan, epochs: int) -> int:
     """How many entries a plan makes in a session that has had so many epochs."""

@@ -302,7 +302,7 @@ class Train(Request):
         if session.data is None:
             return None
         rows = len(session.data.train)
-        size = min(self.batch_size or rows, rows)
+        size = self.plan.size_of_batch(rows)
         return size if self.drop_last or rows % size == 0 else rows % size
 
     def prepare(self, session: Session, settings: Settings) -> Job:

@@ -147,8 +147,8 @@ class Sessions:
         )  # fmt: skip
         nbytes = fork.nbytes + fork.state.nbytes + (fork.data.nbytes if fork.data else 0)
         async with self._room(session_id, nbytes + sum(curve.rows.nbytes for curve in ancestors)):
-            varied = {} if settings is None else {"settings": settings}
-            arguments = Arguments(to_json({**origin._asdict(), **varied}))
+            made_by = {} if settings is None else {"settings": settings}
+            arguments = Arguments(to_json({**origin._asdict(), **made_by}))
             digest = digest or await self._digest(fork)
             await self.store.create(fork, _revision(fork, "fork", arguments, digest=digest), ancestors)
         return fork
@@ -204,15 +204,16 @@ class Sessions:
     async def change(self, session_id: str, operation: Operation, if_match: Collection[int] | None = None) -> Changed:
         """Do an operation to a session, all of it or nothing, as one new revision.
 
-        Work up to `inline_work` is done at once. More goes to the lane, and until it has ended other changes of the
-        session are refused.
+        Work up to `inline_work` is done at once. More goes to the lane, a training to a worker process; until that has
+        ended, other changes of the session are refused.
 
         Raises, in this order:
             InvalidInput: the operation makes no sense here, or would cost more than a ceiling allows.
             RevisionMismatch: the session is at none of the revisions `if_match`.
-            Busy: work on it is under way in the lane.
+            Busy: work on it is under way elsewhere.
             WrongPhase: it is not ready for this.
             Full: there is no room for its memory or its work.
+            TrainingFailed: the process that was at a training has ended.
         """
         while True:
             session = await self.store.load(session_id)

@@ -264,6 +264,48 @@ def explanation() -> dict[int | str, dict[str, Any]]:
     return {200: {"content": page}, **problems("session", "past", "phase", "limit")}
 
 
+def exported() -> dict[int | str, dict[str, Any]]:
+    """The answers of the call that exports a session."""
+    script = {"text/x-python": {"schema": {"type": "string"}, "example": _SCRIPT}}
+    return {200: {"content": script}, **problems("session", "past")}
+
+
+_SCRIPT = '''"""notebook, revision 0, epoch 0: in PyTorch."""
+
+import torch
+from torch import nn
+
+torch.set_default_dtype(torch.float64)
+
+layers = {
+    "output": nn.Linear(2, 1),
+}
+model = nn.Sequential(
+    layers["output"], nn.Sigmoid(),
+)
+with torch.no_grad():
+    layers["output"].weight.copy_(torch.tensor([[0.4, 0.45]]))
+    layers["output"].bias.copy_(torch.tensor([0.6]))
+
+loss_function = nn.MSELoss()
+
+trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+optimizer = torch.optim.SGD(trainable, lr=0.5)
+
+inputs = torch.tensor([[0.05, 0.1]])
+targets = torch.tensor([[0.01]])
+
+outputs = model(inputs)
+loss = loss_function(outputs, targets)
+print("loss", loss.item())
+optimizer.zero_grad()
+loss.backward()
+optimizer.step()
+for name, layer in layers.items():
+    print(name, dict(layer.named_parameters()))
+'''
+
+
 def forked() -> dict[int | str, dict[str, Any]]:
     """The answers of the call that forks a session."""
     return {201: {"headers": {"Location": _LOCATION, **_CHANGED}}, **problems("session", "body", "past")}

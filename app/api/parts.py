@@ -16,7 +16,8 @@ from app.sessions.session import Session
 from app.sessions.trainings import Parts
 
 SHOWN = ("inputs", "targets", "outputs", "layers", "health", "nonfinite", "omitted")
-NUMBER_BYTES = 22  # of a number as text
+NUMBER_BYTES = 22  # of a number as text, at full precision
+WHOLE_BYTES = 5  # of one that is rounded, beside its decimals: -12.345,
 LAYER_BYTES = 500  # of a layer's names, and how it fares
 
 
@@ -36,7 +37,7 @@ def parts_of(session: Session, train: Train, view: View, *, with_snapshot: bool)
     if probe is not None:
         network = config.network
         answers = network.unit_count if probe.include else network.sizes[-1]
-        nbytes += NUMBER_BYTES * len(probe.inputs) * answers
+        nbytes += _number_bytes(view) * len(probe.inputs) * answers
 
     def write(session: Session, frame: Frame) -> bytes:
         body: dict[str, Any] = {}
@@ -65,6 +66,10 @@ def _answers(config: Config, probe: Probe, vector: Array, view: View) -> dict[st
     return answers
 
 
+def _number_bytes(view: View) -> int:
+    return NUMBER_BYTES if view.decimals is None else min(NUMBER_BYTES, WHOLE_BYTES + view.decimals)
+
+
 def _snapshot_bytes(config: Config, view: View, n: int) -> int:
     """About how long the text of a snapshot's parts is, over a batch of n samples."""
     network, parts = config.network, view.parts
@@ -79,4 +84,4 @@ def _snapshot_bytes(config: Config, view: View, n: int) -> int:
         units = network.layers[index].units
         numbers += kinds * sum(p.place.stop - p.place.start for p in network.layer_parameters[index] if p is not None)
         numbers += terms * n * units + min(MAX_JACOBIAN, n * units * units) * ("jacobians" in parts)
-    return NUMBER_BYTES * min(numbers, view.limit) + LAYER_BYTES * len(shown)
+    return _number_bytes(view) * min(numbers, view.limit) + LAYER_BYTES * len(shown)

@@ -1,6 +1,6 @@
 """The calls about sessions: make, read, change, end."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Body, Query, Response
@@ -9,7 +9,7 @@ from pydantic import Discriminator, Field, Tag
 from app.api import examples, negotiation
 from app.api.problems import timestamp
 from app.api.progress import describe_run
-from app.api.responses import changed_headers, json_response, snapshot_response, view_of
+from app.api.responses import NUMBER_WORK, Answer, changed_headers, json_response, snapshot_response, view_of
 from app.api.routing import AnyCall, AsOf, Call, ChangeCall, Parameters, ReadCall, Route, offers, takes_tables
 from app.api.schemas import (
     DataSchema,
@@ -26,6 +26,7 @@ from app.engine.named import NamedSet
 from app.engine.network import Config
 from app.errors import FieldError, InvalidInput
 from app.exports.document import Document, export, restore, rows_in_use
+from app.exports.pytorch import to_pytorch
 from app.sessions.edits import Change, NewData
 from app.sessions.runs import Run
 from app.sessions.session import Session, rows_to_json
@@ -258,12 +259,27 @@ async def read_snapshot(call: ReadCall, query: Annotated[ReadQuery, Query()]) ->
     return await snapshot_response(call, call.session, view)
 
 
+class ExportQuery(AsOf):
+    """As what to export a session, and as of when."""
+
+    format: Annotated[
+        Literal["session", "pytorch"], Field(description="A document to go on from, or a PyTorch script.")
+    ] = "session"
+
+
 @router.get(
     "/{session_id}/export", summary="Export the session", tags=["Read"], response_model=Document,
-    responses=examples.problems("session", "past"),
+    responses=examples.exported(),
 )  # fmt: skip
-async def export_session(call: ReadCall, query: Annotated[AsOf, Query()]) -> Response:
-    """The whole session as one document; posted to `/v1/sessions`, it makes one that goes on exactly as this would."""
+async def export_session(call: ReadCall, query: Annotated[ExportQuery, Query()]) -> Response:
+    """The whole session as one document; posted to `/v1/sessions`, it makes one that goes on exactly as this would.
+
+    `format=pytorch` gives a script that builds the same network, loss and optimizer in PyTorch, with the parameters,
+    optimizer state and rows of now, and takes one whole training step from there.
+    """
     session = call.session
     numbers = _numbers(session) + session.state.nbytes // 8
+    if query.format == "pytorch":
+        script = await call.sessions.read(numbers * NUMBER_WORK, lambda: to_pytorch(session).encode())
+        return Answer(script, 200, "text/x-python; charset=utf-8", {})
     return await json_response(call, lambda: export(session), numbers=numbers)

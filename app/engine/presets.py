@@ -95,6 +95,20 @@ MOONS = {
     "data": {"type": "moons", "test_fraction": 0.2},
 }
 
+CIRCLES = {
+    "name": "circles",
+    "network": {
+        "inputs": 2,
+        "layers": [
+            {"name": "hidden", "units": 4, "activation": "tanh"},
+            {"name": "output", "units": 1, "activation": "sigmoid"},
+        ],
+    },
+    "loss": "bce",
+    "optimizer": {"type": "adam", "learning_rate": 0.1},
+    "data": {"type": "circles", "test_fraction": 0.2},
+}
+
 SPIRAL = {
     "name": "spiral",
     "network": {
@@ -149,6 +163,7 @@ PRESETS = (
     Preset("xor", "Exclusive or, which no single layer can learn", XOR),
     Preset("three-classes", "Three classes of points, by cross-entropy on logits", THREE_CLASSES),
     Preset("moons", "Two half moons, with points set aside to test on", MOONS),
+    Preset("circles", "A ring around another, which a closed boundary tells apart", CIRCLES),
     Preset("spiral", "Two arms of a spiral, which take two hidden layers", SPIRAL),
     Preset("iris", "Three species of iris by the sizes of their flowers", IRIS),
     Preset("digits", "Handwritten digits; train it in batches of 32, shuffled", DIGITS),

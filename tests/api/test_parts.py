@@ -192,6 +192,7 @@ def test_a_probe_counts(make_client: Callable[..., TestClient]) -> None:
     assert len(streamed(client, url, body)) == 3
     body["probe"] = {"inputs": rows, "include": ["activations"]}  # four numbers a row, in place of one
     problem(client.post(f"{url}/train", json=body, headers=headers), 422, "limit-exceeded")
+    assert len(streamed(client, url, body, "?include=&decimals=2")) == 3  # so rounded they are short
 
 
 def test_a_run_shows_them_again() -> None:

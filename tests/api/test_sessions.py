@@ -338,6 +338,17 @@ def test_an_export_keeps_what_json_cannot_say(client: TestClient) -> None:
     assert read(client, f"{one}/export") == read(client, f"{other}/export")
 
 
+def test_an_export_as_pytorch(client: TestClient, notebook: dict[str, Any]) -> None:
+    url = create(client, notebook)
+    post(client, f"{url}/train", {"epochs": 1})
+    answer = client.get(f"{url}/export?format=pytorch&revision=0")
+    assert answer.headers["content-type"] == "text/x-python; charset=utf-8"
+    assert answer.text.startswith('"""notebook, revision 0, epoch 0: in PyTorch."""')
+    assert 'layers["output"].weight.copy_(torch.tensor([[0.4, 0.45]]))' in answer.text
+    compile(answer.text, "script.py", "exec")
+    assert problem(client.get(f"{url}/export?format=keras"), 422)["errors"][0]["parameter"] == "format"
+
+
 def test_an_import_is_checked(client: TestClient) -> None:
     document = read(client, create(client) + "/export")
     bad = {**document, "phase": "forward"}

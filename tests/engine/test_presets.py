@@ -31,6 +31,7 @@ def test_each_has_its_own_name() -> None:
         ("xor", {"epochs": 500}, "accuracy", 1),
         ("three-classes", {"epochs": 300}, "accuracy", 1),
         ("moons", {"epochs": 500}, "test_accuracy", 1),
+        ("circles", {"epochs": 200}, "test_accuracy", 1),
         ("spiral", {"epochs": 1000}, "accuracy", 0.99),
         ("iris", {"epochs": 200}, "test_accuracy", 0.96),
         ("digits", {"epochs": 30, "batch_size": 32, "shuffle": True}, "test_accuracy", 0.97),

@@ -42,7 +42,7 @@ def serve(
         bool, typer.Option("--version", help="Print the version and stop.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Serve Gradstep: its API, and the documentation of it under /docs."""
+    """Serve Gradstep: its page, its API, and the documentation of it under /docs."""
     if workers > 1:
         raise typer.BadParameter(
             "sessions are in the memory of one process; more would not see them", param_hint="--workers"

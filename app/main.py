@@ -1,6 +1,7 @@
 """The application: the only place where its parts are put together."""
 
 import gc
+import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable
@@ -17,14 +18,17 @@ from app import __version__
 from app.api import about, advance, catalog, debug, past, problems, runs, sessions
 from app.api.about import DESCRIPTION
 from app.api.schemas import Problem
+from app.page import Page, find_page, page_router
 from app.sessions.memory import MemoryStore
 from app.sessions.service import Sessions
 from app.settings import Settings
 
 EXPOSED_HEADERS = ["ETag", "Location", "Content-Location", "Retry-After"]
-
+PAGE = find_page()
 
 GC_THRESHOLDS = (50_000, 20, 100)
+
+log = logging.getLogger("gradstep")
 
 
 class Gradstep(FastAPI):
@@ -51,12 +55,16 @@ def _telemetry() -> TelemetryConfig:
     return {"tracing": wanted, "metrics": wanted, "logs": wanted}
 
 
-def create_app(settings: Settings | None = None, clock: Callable[[], float] = time.time) -> FastAPI:
+def create_app(
+    settings: Settings | None = None, clock: Callable[[], float] = time.time, page: Page | None = PAGE
+) -> FastAPI:
     """An application with sessions of its own. `clock` gives seconds since 1970; tests bring theirs."""
     settings = settings or Settings()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if page is None or page.unbuilt:
+            log.warning("there is no page to serve: %s", page.unbuilt if page else "Gradstep is not installed")
         thresholds = gc.get_threshold()
         gc.collect()
         gc.freeze()  # what is there for good is not looked at again, and the rest less often: collections set the p99
@@ -76,11 +84,15 @@ def create_app(settings: Settings | None = None, clock: Callable[[], float] = ti
         version=__version__,
         license_info={"name": "MIT", "identifier": "MIT"},
         lifespan=lifespan,
+        docs_url=None if page and not page.unbuilt else "/docs",  # the page brings its own, which need no CDN
+        redoc_url=None,
         redirect_slashes=False,
         telemetry=_telemetry(),
     )
     app.state.sessions = Sessions(MemoryStore(settings, clock), settings, clock)
     problems.install(app)
+    if page:
+        app.include_router(page_router(page))
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"],

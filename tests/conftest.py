@@ -16,7 +16,7 @@ from app.settings import Settings
 
 START = 1_795_000_000.0
 
-_lines = pytest.StashKey[list[str]]()
+_LINE = "line to print"
 
 
 class Clock:
@@ -72,14 +72,16 @@ def notebook() -> dict[str, Any]:
     return copy.deepcopy(NOTEBOOK)
 
 
-@pytest.fixture(scope="session")
-def report(pytestconfig: pytest.Config) -> Callable[[str], None]:
+@pytest.fixture
+def report(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Prints a line when all tests are done: times, which are worth knowing and not worth failing for."""
-    return pytestconfig.stash.setdefault(_lines, []).append
+    return lambda line: request.node.user_properties.append((_LINE, line))
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    if lines := config.stash.get(_lines, []):
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """The lines, which came with the tests' reports: from other processes too."""
+    ended = (report for outcome in ("passed", "failed") for report in terminalreporter.getreports(outcome))
+    if lines := [line for one in ended for name, line in one.user_properties if name == _LINE]:
         terminalreporter.section("times")
         for line in lines:
             terminalreporter.write_line(line)

@@ -1,6 +1,6 @@
 """Imports go one way: each part knows only what is to its left.
 
-{errors, settings} ← engine ← {sessions, exports, worker} ← api ← main ← cli
+{errors, settings} ← engine ← {sessions, exports, worker} ← api ← main ← cli, and page ← main
 
 The worker is a process of its own: sessions start it by its name, and nothing imports it.
 """
@@ -23,7 +23,8 @@ ALLOWED = {
     "exports": {"errors", "settings", "engine", "sessions", "exports"},
     "worker": {"errors", "engine"},
     "api": {"__init__", "errors", "settings", "engine", "sessions", "exports", "api"},
-    "main": {"__init__", "errors", "settings", "engine", "sessions", "exports", "api"},
+    "page": set[str](),
+    "main": {"__init__", "errors", "settings", "engine", "sessions", "exports", "api", "page"},
     "cli": {"__init__", "errors", "settings", "engine", "sessions", "exports", "api", "main"},
 }
 FOREIGN = {
@@ -35,6 +36,7 @@ FOREIGN = {
     "exports": {"fastapi", "starlette", "asyncio", "time", "os", "pathlib"},
     "worker": {"fastapi", "starlette", "asyncio", "pathlib", "datetime", "random"},
     "api": {"uvicorn", "os", "pathlib", "time", "threading"},
+    "page": {"uvicorn", "numpy", "asyncio", "time", "os"},
     "main": {"uvicorn", "numpy"},
     "cli": {"fastapi", "starlette", "numpy"},
 }

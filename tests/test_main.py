@@ -58,12 +58,12 @@ def test_cors(make_client: Callable[..., TestClient], notebook: dict[str, Any]) 
     assert set(exposed) == set(EXPOSED_HEADERS) == {"ETag", "Location", "Content-Location", "Retry-After"}
     refused = client.post("/v1/sessions", json={}, headers={"Origin": origin})
     assert refused.headers["Access-Control-Allow-Origin"] == origin
-    stranger = client.get("/", headers={"Origin": "https://stranger.example"})
+    stranger = client.get("/v1", headers={"Origin": "https://stranger.example"})
     assert "Access-Control-Allow-Origin" not in stranger.headers
 
 
 def test_no_cors_unless_told(client: TestClient) -> None:
-    answer = client.get("/", headers={"Origin": "https://page.example"})
+    answer = client.get("/v1", headers={"Origin": "https://page.example"})
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 
@@ -78,7 +78,7 @@ def test_one_blas_thread_whatever_the_host_has() -> None:
 
 
 def test_head_is_get_without_the_body(client: TestClient) -> None:
-    for path in ("/", "/v1/catalog", "/v1/sessions"):
+    for path in ("/v1", "/v1/catalog", "/v1/sessions"):
         head, get = client.head(path), client.get(path)
         assert (head.status_code, head.content) == (200, b"")
         assert head.headers["Content-Length"] == get.headers["Content-Length"]

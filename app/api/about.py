@@ -21,7 +21,7 @@ def _named(name: Annotated[str, Path(description="The last part of the `type` of
     """Documents what the path takes."""
 
 
-@router.get("/", response_model=AboutSchema, summary="What this is", responses=examples.problems())
+@router.get("/v1", response_model=AboutSchema, summary="What this is", responses=examples.problems())
 async def about(call: AnyCall) -> Response:
     """What this is, and where to go from here."""
     links = {"documentation": "/docs", "openapi": "/openapi.json", "catalog": "/v1/catalog", "sessions": "/v1/sessions"}

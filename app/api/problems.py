@@ -147,9 +147,9 @@ def respond(request: Request, error: GradstepError, headers: dict[str, str] | No
 
 
 def _methods(request: Request) -> list[str]:
-    """The methods that the path of a request takes."""
+    """The methods that the path of a request takes; a file's, where it is no route's."""
     here = [route for route in iter_route_contexts(request.app.routes) if route.path_regex.match(request.url.path)]
-    methods = {method for route in here for method in route.methods or ()}
+    methods = {method for route in here for method in route.methods or ()} or {"GET"}
     return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
 
 

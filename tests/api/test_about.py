@@ -8,7 +8,7 @@ from .calls import problem, read
 
 
 def test_about(client: TestClient) -> None:
-    body = read(client, "/")
+    body = read(client, "/v1")
     assert (body["name"], body["version"]) == ("Gradstep", __version__)
     for url in body["links"].values():
         assert client.get(url).status_code == 200

@@ -252,7 +252,7 @@ def test_schemas_name_what_is_answered(client: TestClient) -> None:
         "CatalogSchema": read(client, "/v1/catalog"),
         "DataSchema": read(client, f"{url}/data"),
         "Document": read(client, f"{url}/export"),
-        "AboutSchema": read(client, "/"),
+        "AboutSchema": read(client, "/v1"),
         "Problem": client.post(f"{url}/step").json(),
     }
     history = read(client, f"{url}/history")

@@ -1,0 +1,7 @@
+/** What every sheet's Close does. */
+
+import { open } from "../state/model";
+
+export const close = (): void => {
+  open.value = null;
+};

@@ -121,9 +121,10 @@ async function trainB(inStep: boolean): Promise<void> {
       const a = training.value;
       if (!inStep) return;
       untracked(() => {
-        if (a?.pausing) return void pauseB();
-        reached = a ? before.epochs + a.epoch - a.from : Infinity;
-        show();
+        if (a) reached = before.epochs + a.epoch - a.from;
+        else if (!trainingB.value?.pausing) reached = Infinity;
+        if (a?.pausing) void pauseB();
+        else show();
       });
     });
     try {
@@ -145,9 +146,10 @@ async function trainB(inStep: boolean): Promise<void> {
   }
 }
 
-/** After a pause, B stands at the epoch that was on the screen, though more were computed by then. */
+/** After a pause, B stands at the epoch that was on the screen, though more were computed by then, or fewer where it began late. */
 async function standWhere(shown: number, { epochs, revision }: Session): Promise<void> {
   const after = await call<Session>("GET", pathB());
+  if (shown > after.epochs) await call("POST", pathB("/train"), { body: { ...trainOptions.value, epochs: shown - after.epochs } });
   if (shown < after.epochs) await call("POST", pathB("/rewind"), { body: shown > epochs ? { epoch: shown } : { revision } });
 }
 

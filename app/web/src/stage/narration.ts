@@ -42,14 +42,20 @@ export function narrate(told: Told): Part[] {
   if (expired) return ["These are the last numbers of this session. ", { next: "Start again" }, " opens a new one with its parameters."];
   if (training) return trained(training, told);
   if (looking) return looked(looking, told);
-  if (checking) return ["Work out the next step yourself, then check it. Values that you are asked for stay hidden in the graph until you answer."];
+  if (checking) return [...passed(told), " Work out the next step yourself: what you are asked for stays hidden in the graph until you answer."];
   if (stopped && stopped.reason !== "epochs") return [ended(stopped), ...thenNext(told)];
   if (stopped) return trainedTo(stopped.epoch, told);
   const standing = stood(told);
   if (standing) return standing;
   if (snapshot.phase === "ready") return ready(told);
-  return [...(snapshot.phase === "forward" ? forward(told) : backward(told)), ...thenNext(told)];
+  return [...passed(told), ...thenNext(told)];
 } // prettier-ignore
+
+/** What the pass that is under way has come to; nothing between steps. */
+function passed(told: Told): Part[] {
+  const { phase } = told.snapshot;
+  return phase === "ready" ? [] : phase === "forward" ? forward(told) : backward(told);
+}
 
 /** The same sentence to be read out. */
 export function spoken(parts: Part[]): string {

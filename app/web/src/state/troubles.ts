@@ -13,17 +13,17 @@ export function onReload(how: () => Promise<unknown>): void {
   reload = how;
 }
 
-/** Controls that may be pressed again before they are done, as one steps on. */
-const STEPPING = new Set(["next", "forward", "backward", "update", "step", "back", "on", "sample"]);
+/** Controls that make something, which a double press should not make twice. */
+const ONCE = new Set(["start", "fork", "train", "until", "share"]);
 const waiting = new Set<string>();
 let last: Promise<unknown> = Promise.resolve();
 
 /**
- * Do something that calls the API, for a control, once what was pressed before is done: no press of a step is lost.
+ * Do something that calls the API, for a control, once what was pressed before is done: no press is lost.
  * Answers whether it was done; what went wrong is in `trouble`.
  */
 export function attempt(control: string, work: () => Promise<void>): Promise<boolean> {
-  if (waiting.has(control) && !STEPPING.has(control)) return Promise.resolve(false);
+  if (waiting.has(control) && ONCE.has(control)) return Promise.resolve(false);
   waiting.add(control);
   const done = last.then(() => carryOut(control, work));
   last = done.catch(() => undefined);

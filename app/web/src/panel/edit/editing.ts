@@ -22,7 +22,8 @@ export const rowsNow = computed<Rows | null>(() => {
 });
 
 /** Put changed rows in the place of these. */
-export function putRows(change: (all: DataRow[]) => DataRow[]): Promise<boolean> {
+export async function putRows(change: (all: DataRow[]) => DataRow[]): Promise<boolean> {
+  await free();
   const data = rowsNow.value!;
   return editRows(dataOf(change(rowsOf(data)), data), undefined, "edit-row");
 }

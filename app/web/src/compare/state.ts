@@ -128,7 +128,7 @@ async function trainB(inStep: boolean): Promise<void> {
       });
     });
     try {
-      for await (const event of stream(pathB(`/runs/${run.id}`))) {
+      for await (const event of stream(`/v1/sessions/${run.session}/runs/${run.id}`)) {
         if (event.event !== "epoch") continue;
         waiting.push(event);
         show();
@@ -138,7 +138,7 @@ async function trainB(inStep: boolean): Promise<void> {
     } finally {
       unwatch();
     }
-    if (trainingB.value?.pausing) await standWhere(inStep ? reached : (film.last?.epoch ?? before.epochs), before);
+    if (comparedWith.value === run.session && trainingB.value?.pausing) await standWhere(inStep ? reached : (film.last?.epoch ?? before.epochs), before);
   } catch (error) {
     report(error, "compare");
   } finally {

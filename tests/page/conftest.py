@@ -6,6 +6,8 @@
 A test that needs other than a large, light page without motion asks for `open_page`, and one in which the server is to
 refuse something for `expect_problem`.
 
+Pages are used again: making one takes longer than most tests, and `Desk.clear` leaves nothing of the test before.
+
 What is begun here ends with this folder's tests: while Playwright runs, its event loop keeps `asyncio.run` from
 working.
 """
@@ -22,14 +24,15 @@ from servers import gradstep
 from app.main import PAGE
 
 from .node import WEB, npm_ci
+from .waiting import PATIENCE_SECONDS
 from .watch import Watch
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
-PATIENCE_MILLISECONDS = 15_000
+PATIENCE_MILLISECONDS = 1000 * PATIENCE_SECONDS
 
 
 class OpenPage(Protocol):
-    """Opens a page, in a browser context of its own, at which nothing is loaded yet."""
+    """Opens a page of this size at which nothing is loaded yet, and nothing is kept from before."""
 
     def __call__(self, width: int = 1440, height: int = 900, *, dark: bool = False, motion: bool = False) -> Page: ...
 
@@ -76,27 +79,64 @@ def expect_problem(watch: Watch) -> Callable[[str], None]:
     return watch.expected.append
 
 
-@pytest.fixture
-def open_page(browser: Browser, server: str, watch: Watch) -> Iterator[OpenPage]:
+class Desk:
+    """Pages that tests use one after another, each as if it were new."""
+
+    def __init__(self, browser: Browser) -> None:
+        self.browser = browser
+        self.pages: dict[str, Page] = {}
+
+    def page(self, **options: Any) -> Page:
+        """A page in a context with these options, at which nothing is loaded."""
+        if str(options) not in self.pages:
+            context = self.browser.new_context(**options)
+            context.set_default_timeout(PATIENCE_MILLISECONDS)
+            self.pages[str(options)] = context.new_page()
+        return self.pages[str(options)]
+
+    @staticmethod
+    def clear(page: Page, origin: str) -> None:
+        """Leave the page, and nothing of it to the next test: no route, window, permission, storage, history."""
+        context = page.context
+        page.unroute_all()
+        page.mouse.up()
+        page.mouse.move(-1, -1)
+        page.goto("about:blank")
+        for other in context.pages:
+            if other is not page:
+                other.close()
+        context.clear_permissions()
+        protocol = context.new_cdp_session(page)
+        protocol.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "local_storage"})
+        protocol.send("Page.resetNavigationHistory")
+        protocol.detach()
+
+
+@pytest.fixture(scope="package")
+def desk(browser: Browser) -> Desk:
     expect.set_options(PATIENCE_MILLISECONDS)
-    contexts = []
+    return Desk(browser)
+
+
+@pytest.fixture
+def open_page(desk: Desk, server: str, watch: Watch) -> Iterator[OpenPage]:
+    opened = []
 
     def open_page(width: int = 1440, height: int = 900, *, dark: bool = False, motion: bool = False) -> Page:
-        options: dict[str, Any] = {
-            "base_url": server,
-            "viewport": {"width": width, "height": height},
-            "color_scheme": "dark" if dark else "light",
-            "reduced_motion": "no-preference" if motion else "reduce",
-        }
-        context = browser.new_context(**options)
-        context.set_default_timeout(PATIENCE_MILLISECONDS)
-        watch.over(context)
-        contexts.append(context)
-        return context.new_page()
+        page = desk.page(
+            base_url=server,
+            color_scheme="dark" if dark else "light",
+            reduced_motion="no-preference" if motion else "reduce",
+        )
+        page.set_viewport_size({"width": width, "height": height})
+        watch.over(page.context)
+        opened.append(page)
+        return page
 
     yield open_page
-    for context in contexts:
-        context.close()
+    for page in opened:
+        desk.clear(page, server)
+        watch.off(page.context)
 
 
 @pytest.fixture

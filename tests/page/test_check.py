@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from playwright.sync_api import Locator, Page, expect
 
 from .axe import axe
+from .sessions import address, create, stepped
 
 
 def field(page: Page, name: str) -> Locator:
@@ -19,17 +20,8 @@ def graph(page: Page, name: str) -> Locator:
 
 def open_check(page: Page, presses: int = 0, preset: str = "notebook") -> None:
     """The Check tab of a preset, after so many presses of Next."""
-    catalog = page.request.get("/v1/catalog").json()
-    config = next(one["config"] for one in catalog["presets"] if one["name"] == preset)
-    session = page.request.post("/v1/sessions", data=config).json()
-    for _ in range(presses):
-        step = session["next"]
-        session = page.request.post(
-            f"/v1/sessions/{session.get('session') or session['id']}/{step['operation']}",
-            data={"until": step["layer"]} if "layer" in step else {},
-        ).json()
-    page.goto(f"/#session={session.get('session') or session['id']}&panel=check")
-    expect(page.get_by_role("heading", name="Check my working")).to_be_visible()
+    page.goto(address(stepped(page, presses, preset), "&panel=check"))
+    page.get_by_role("heading", name="Check my working").wait_for()
 
 
 def type_in_turn(page: Page, first: str, values: Sequence[str]) -> None:
@@ -146,8 +138,7 @@ def test_of_a_large_layer_the_first_units_are_asked_for(page: Page) -> None:
 
 def test_without_rows_it_says_what_to_do(page: Page) -> None:
     config = {"network": {"inputs": 1, "layers": [{"units": 1}]}, "loss": "mse", "optimizer": "sgd"}
-    session = page.request.post("/v1/sessions", data=config).json()
-    page.goto(f"/#session={session['id']}&panel=check")
+    page.goto(address(create(page, config), "&panel=check"))
     expect(page.get_by_text("There are no rows to compute with.")).to_be_visible()
     page.get_by_role("button", name="Add rows").click()
     expect(page.get_by_role("tab", name="Edit")).to_have_attribute("aria-selected", "true")

@@ -1,26 +1,20 @@
 """Edit: parameters, optimizer, rows and name are changed in place, one revision each, and Back takes a change away."""
 
+import re
 from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
 from .axe import axe
-
-
-def config_of(page: Page, preset: str) -> dict[str, Any]:
-    catalog = page.request.get("/v1/catalog").json()
-    config: dict[str, Any] = next(one["config"] for one in catalog["presets"] if one["name"] == preset)
-    return config
+from .sessions import CONFIGS, address, create
+from .waiting import drawn
 
 
 def open_edit(page: Page, preset: str = "notebook", *calls: str, revision: str = "") -> str:
     """The Edit tab of a preset, after calls such as `forward`. Answers the session's path."""
-    session = page.request.post("/v1/sessions", data=config_of(page, preset)).json()
-    path = f"/v1/sessions/{session['id']}"
-    for call in calls:
-        assert page.request.post(f"{path}/{call}").ok
-    page.goto(f"/#session={session['id']}&panel=edit{revision}")
-    expect(page.get_by_role("heading", name="Parameters")).to_be_visible()
+    path = create(page, CONFIGS[preset], *calls)
+    page.goto(address(path, f"&panel=edit{revision}"))
+    page.get_by_role("heading", name="Parameters").wait_for()
     return path
 
 
@@ -157,11 +151,14 @@ def test_a_file_is_chosen(page: Page, expect_problem: Any) -> None:
     path = open_edit(page)
     page.get_by_text("Paste rows, or choose a file").click()
     choose = page.get_by_label("File")
+    table = page.get_by_label("Table or JSON")
     choose.set_input_files({"name": "rows.json", "mimeType": "application/json", "buffer": b'{"inputs": [[1, 2]]}'})
+    expect(table).to_have_value('{"inputs": [[1, 2]]}')
     page.get_by_role("button", name="Replace rows").click()
     expect(page.get_by_role("alert")).to_contain_text("/targets: is needed")
-    expect(page.get_by_label("Table or JSON")).to_have_value('{"inputs": [[1, 2]]}')
+    expect(table).to_have_value('{"inputs": [[1, 2]]}')
     choose.set_input_files({"name": "rows.csv", "mimeType": "text/csv", "buffer": b"1,2,0\n3,4,1\n5,6,1\n"})
+    expect(table).to_have_value("1,2,0\n3,4,1\n5,6,1\n")
     page.get_by_role("button", name="Replace rows").click()
     expect(page.get_by_text("3 rows of 2 inputs.")).to_be_visible()
     assert page.request.get(f"{path}/data").json()["targets"] == [[0], [1], [1]]
@@ -172,7 +169,9 @@ def test_points_are_drawn(page: Page) -> None:
     draw = page.get_by_role("button", name="Draw points")
     draw.click()
     page.get_by_role("group", name="Class of the points").get_by_role("button", name="class 1").click()
-    picture = page.locator(".boundary canvas").first
+    picture = page.get_by_role("application")
+    expect(picture).to_have_accessible_name(re.compile("% of it"))
+    drawn(page)
     box = picture.bounding_box()
     assert box
     for x, y in ((0.5, 0.5), (0.25, 0.5), (0.5, 0.25)):  # quicker than each is sent

@@ -6,19 +6,24 @@ from playwright.sync_api import Locator, Page, expect
 
 from .axe import axe
 from .conftest import OpenPage
+from .sessions import CONFIGS, address, create, stepped
 
 
 def begin(page: Page, presses: int = 4) -> None:
-    """So many presses of the notebook's step."""
-    page.goto("/")
-    expect(page.locator("#next")).to_contain_text("Forward through hidden")
-    step(page, presses)
+    """The notebook after so many presses of Next."""
+    page.goto(address(stepped(page, presses)))
+    revision(page, presses)
 
 
 def step(page: Page, presses: int = 4) -> None:
     for number in range(1, presses + 1):
         page.keyboard.press("n")
-        expect(page.get_by_role("region", name="Timeline")).to_contain_text(f"Revision {number}")
+        revision(page, number)
+
+
+def revision(page: Page, number: int) -> None:
+    """Wait until the page stands there."""
+    page.get_by_role("region", name="Timeline").filter(has_text=f"Revision {number}").wait_for()
 
 
 def select(page: Page, name: str) -> Locator:
@@ -102,19 +107,16 @@ def test_what_the_update_left_behind_says_of_which_weights_it_is(page: Page) -> 
 
 def test_the_ledger_of_a_long_formula_fits_beside_the_maps(open_page: OpenPage) -> None:
     page = open_page(768, 1024)
-    config = next(p["config"] for p in page.request.get("/v1/catalog").json()["presets"] if p["name"] == "digits")
-    session = page.request.post("/v1/sessions", data=config).json()["id"]
-    for operation in ("forward", "backward"):
-        page.request.post(f"/v1/sessions/{session}/{operation}", data={})
+    path = create(page, CONFIGS["digits"], "forward", "backward")
     for width in (768, 360):
         page.set_viewport_size({"width": width, "height": 1024})
-        page.goto(f"/#session={session}&of=hidden.weight.gradient[42][29]&tab=explain")
+        page.goto(address(path, "&of=hidden.weight.gradient[42][29]"))
         expect(page.get_by_role("region", name="Chain rule")).to_be_visible()
-        assert page.evaluate(
+        page.wait_for_function(
             """() => {
               const right = document.querySelector(".panel-body").getBoundingClientRect().right;
               const values = [...document.querySelectorAll(".ledger .value")];
-              return values.every((one) => one.getBoundingClientRect().right < right);
+              return values.length > 0 && values.every((one) => one.getBoundingClientRect().right < right);
             }"""
         )
 
@@ -135,10 +137,7 @@ def test_a_batch_is_a_sum_of_its_samples(page: Page) -> None:
 
 
 def test_a_loss_says_over_how_many_samples_it_is(page: Page) -> None:
-    config = next(p["config"] for p in page.request.get("/v1/catalog").json()["presets"] if p["name"] == "xor")
-    session = page.request.post("/v1/sessions", data=config).json()["id"]
-    page.request.post(f"/v1/sessions/{session}/forward", data={})
-    page.goto(f"/#session={session}&of=loss")
+    page.goto(address(create(page, CONFIGS["xor"], "forward"), "&of=loss"))
     expect(page.get_by_role("region", name="Formula")).to_contain_text("m: 4 samples × 1 output")
 
 

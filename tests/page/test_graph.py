@@ -1,13 +1,14 @@
 """The graph and the sentence above it, as a person meets them."""
 
 import re
-from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from .axe import axe
 from .conftest import OpenPage
+from .sessions import CONFIGS, address, create, stepped
+from .waiting import PIXELS, drawn
 
 BOXES = ".drawn :is(.pill, .unit, .chip, .loss)"
 OVERLAPS = """boxes => {
@@ -20,16 +21,16 @@ OVERLAPS = """boxes => {
   return found;
 }"""
 
-COLOURS = """name => {
-  const context = document.querySelector(`[data-of="${name}"] canvas`).getContext("2d");
-  return new Set(new Uint32Array(context.getImageData(0, 0, 32, 32).data.buffer)).size > 20;
-}"""
+COLOURS = f"""name => {{
+  const {{ data }} = {PIXELS}(document.querySelector(`[data-of="${{name}}"] canvas`));
+  return new Set(new Uint32Array(data.buffer)).size > 20;
+}}"""
 
 
 @pytest.fixture
 def notebook(page: Page) -> Page:
     page.goto("/")
-    expect(graph(page).locator(".drawn")).to_be_visible()
+    graph(page).locator(".drawn").wait_for()
     return page
 
 
@@ -42,11 +43,11 @@ def number(page: Page, name: str) -> Locator:
 
 
 def says(page: Page, text: str) -> None:
-    expect(page.get_by_role("status").filter(has_text=text)).to_have_count(1)
+    page.get_by_role("status").filter(has_text=text).wait_for(state="attached")
 
 
 def press_next(page: Page, *said: str) -> None:
-    expect(graph(page).locator(".drawn")).to_be_visible()
+    graph(page).locator(".drawn").wait_for()
     for text in said:
         page.keyboard.press("n")
         says(page, text)
@@ -61,14 +62,7 @@ STEP = [
 
 
 def preset(page: Page, name: str) -> None:
-    catalog = page.request.get("/v1/catalog").json()
-    config = next(one["config"] for one in catalog["presets"] if one["name"] == name)
-    opened(page, config)
-
-
-def opened(page: Page, config: dict[str, Any]) -> None:
-    session = page.request.post("/v1/sessions", data=config).json()["id"]
-    page.goto(f"/#session={session}")
+    page.goto(address(create(page, CONFIGS[name])))
 
 
 def test_a_step_fills_the_cards_and_is_told(notebook: Page) -> None:
@@ -105,13 +99,12 @@ def test_keys_say_why_they_do_nothing_and_edit_goes_to_its_field(notebook: Page)
 
 
 def test_large_numbers_stay_in_their_cards(page: Page) -> None:
-    preset(page, "notebook")
-    expect(graph(page).locator(".drawn")).to_be_visible()
-    session = page.evaluate("new URLSearchParams(location.hash.slice(1)).get('session')")
-    page.request.patch(f"/v1/sessions/{session}/parameters", data={"hidden.weight[0][0]": -1.23456e148})
-    page.reload()
+    path = create(page, CONFIGS["notebook"])
+    page.request.patch(f"{path}/parameters", data={"hidden.weight[0][0]": -1.23456e148})
+    page.goto(address(path))
     expect(number(page, "hidden.weight[0][0]")).to_have_text("−1.2e148")
     wide = "chips => chips.filter(chip => chip.scrollWidth > chip.clientWidth).length"
+    drawn(page)
     assert graph(page).locator(".chip").evaluate_all(wide) == 0
 
 
@@ -119,10 +112,12 @@ def test_lines_are_weights_then_gradients(notebook: Page) -> None:
     expect(notebook.get_by_text("Lines: weight")).to_be_visible()
     widths = "lines => lines.map(line => line.getAttribute('stroke-width'))"
     before = notebook.locator(".drawn .line").evaluate_all(widths)
+    assert before
     press_next(notebook, *STEP[:3])
     expect(notebook.get_by_text("Lines: gradient of each weight")).to_be_visible()
+    uncomputed = notebook.locator(".drawn .line.uncomputed")
+    expect(uncomputed).to_have_count(6)  # the weights of hidden, and its bias to each unit
     assert notebook.locator(".drawn .line").evaluate_all(widths) != before
-    assert notebook.locator(".drawn .line.uncomputed").count() == 6  # the weights of hidden, and its bias to each unit
 
 
 def test_a_selected_gradient_lights_its_paths(notebook: Page) -> None:
@@ -154,10 +149,7 @@ def test_larger_layers_are_tiles(page: Page) -> None:
     press_next(page, "Forward through hidden: eight activations for each of 160 samples.")
     tile = number(page, "hidden.a[0][2]")
     expect(tile).to_be_visible()
-    colours = (
-        "tile => new Set(new Uint32Array(tile.firstChild.getContext('2d').getImageData(0, 0, 32, 32).data.buffer)).size"
-    )
-    page.wait_for_function(f"() => ({colours})(document.querySelector('[data-of=\"hidden.a[0][2]\"]')) > 20")
+    page.wait_for_function(COLOURS, arg="hidden.a[0][2]")
     tile.click()
     expect(tile).to_have_attribute("aria-pressed", "true")
     number(page, "hidden.bias[2]").click()
@@ -188,14 +180,15 @@ def test_a_large_network_has_no_graph(page: Page) -> None:
 )
 def test_nothing_overlaps_or_is_cut_off(open_page: OpenPage, width: int, height: int, dark: bool) -> None:
     page = open_page(width, height, dark=dark)
-    page.goto("/")
-    press_next(page, *STEP)
+    page.goto(address(stepped(page, 4)))
+    expect(number(page, "hidden.bias.gradient[0]")).to_have_text("0.02836")
     expect(page.locator(".drawn .unit")).to_have_count(3)
     assert_all_seen(page)
     assert axe(page) == []
 
 
 def assert_all_seen(page: Page) -> None:
+    drawn(page)
     assert page.locator(BOXES).evaluate_all(OVERLAPS) == []
     assert graph(page).evaluate("graph => graph.scrollWidth <= graph.clientWidth")
     cut = "boxes => boxes.filter(box => box.scrollWidth > box.clientWidth + 1).map(box => box.textContent)"
@@ -205,8 +198,9 @@ def assert_all_seen(page: Page) -> None:
 @pytest.mark.parametrize(("width", "said"), [(1440, "0.0006683960211443732"), (360, "0.00067")])
 def test_numbers_in_full_where_there_is_room(open_page: OpenPage, width: int, said: str) -> None:
     page = open_page(width, 900)
-    page.add_init_script("localStorage.setItem('gradstep.fullPrecision', 'true')")
     page.goto("/")
-    press_next(page, *(text.split(":")[0] for text in STEP))
+    page.evaluate("localStorage.setItem('gradstep.fullPrecision', 'true')")
+    page.goto("about:blank")  # what follows is the same document otherwise
+    page.goto(address(stepped(page, 4)))
     expect(number(page, "hidden.weight.gradient[0][0]")).to_have_text(said)
     assert_all_seen(page)

@@ -5,23 +5,17 @@ from typing import Any
 from playwright.sync_api import Locator, Page, expect
 
 from .axe import axe
+from .sessions import CONFIGS, address, create
+from .waiting import PIXELS, drawn, eventually
 
 DIGITS = "digits"
 PASSES = ("forward", "backward")
 
 
-def preset(page: Page, name: str) -> dict[str, Any]:
-    catalog = page.request.get("/v1/catalog").json()
-    config: dict[str, Any] = next(one["config"] for one in catalog["presets"] if one["name"] == name)
-    return config
-
-
 def open_maps(page: Page, calls: tuple[str, ...] = PASSES, name: str = DIGITS, also: str = "") -> str:
     """A preset's heat maps after these calls; answers the session's path."""
-    path: str = page.request.post("/v1/sessions", data=preset(page, name)).headers["location"]
-    for call in calls:
-        assert page.request.post(f"{path}/{call}", data={}).ok
-    page.goto(f"/#session={path.split('/')[-1]}&view=maps{also}")
+    path = create(page, CONFIGS[name], *calls)
+    page.goto(address(path, f"&view=maps{also}"))
     return path
 
 
@@ -43,6 +37,8 @@ def show(page: Page, name: str) -> None:
 
 
 def press_cell(on: Locator, rows: int, columns: int, row: int, column: int) -> None:
+    expect(on).to_be_visible()
+    drawn(on.page)
     box = on.bounding_box()
     assert box
     position = {"x": (column + 0.5) * box["width"] / columns, "y": (row + 0.5) * box["height"] / rows}
@@ -52,11 +48,11 @@ def press_cell(on: Locator, rows: int, columns: int, row: int, column: int) -> N
 def colours(on: Locator, side: int, *cells: tuple[int, int]) -> list[list[int]]:
     """Red, green and blue in the middle of each of these cells."""
     found: list[list[int]] = on.locator("canvas").evaluate(
-        """(canvas, places) => {
-            const {width, height, data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        f"""(canvas, places) => {{
+            const {{ width, height, data }} = {PIXELS}(canvas);
             const at = ([y, x]) => 4 * (Math.floor(y * height) * width + Math.floor(x * width));
             return places.map(place => [...data.slice(at(place), at(place) + 3)]);
-        }""",
+        }}""",
         [[(at + 0.5) / side for at in cell] for cell in cells],
     )
     return found
@@ -68,9 +64,12 @@ def test_arrows_move_and_enter_explains_by_colours_that_say_the_sign(page: Page)
     cells = {value: (i, j) for i, row in enumerate(rows) for j, value in enumerate(row)}
     canvas = heat_map(page, "hidden.weight, 64 rows")
     expect(canvas).to_be_visible()
-    [positive, negative] = colours(canvas, 64, cells[max(cells)], cells[min(cells)])
-    assert positive[2] > positive[0] + 60
-    assert negative[0] > negative[2] + 60
+    blue_then_red = eventually(
+        page,
+        lambda: colours(canvas, 64, cells[max(cells)], cells[min(cells)]),
+        lambda found: found[0][2] > found[0][0] + 60,
+    )
+    assert blue_then_red[1][0] > blue_then_red[1][2] + 60
 
     canvas.focus()
     page.keyboard.press("ArrowDown")
@@ -169,6 +168,7 @@ def test_it_fits_a_phone_and_is_accessible(open_page: Any) -> None:
     open_maps(page)
     canvas = heat_map(page, "hidden.weight, 64 rows")
     expect(canvas).to_be_visible()
+    drawn(page)
     box = canvas.bounding_box()
     assert box
     assert box["x"] >= 0

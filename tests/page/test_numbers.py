@@ -5,15 +5,15 @@ from typing import Any
 from playwright.sync_api import Locator, Page, expect
 
 from .axe import axe
-from .test_maps import PASSES, preset
+from .sessions import CONFIGS, address, create
+from .test_maps import PASSES
+from .waiting import drawn
 
 
 def open_numbers(page: Page, name: str = "notebook", calls: tuple[str, ...] = PASSES, also: str = "") -> str:
     """A preset's numbers after these calls; answers the session's path."""
-    path: str = page.request.post("/v1/sessions", data=preset(page, name)).headers["location"]
-    for call in calls:
-        assert page.request.post(f"{path}/{call}", data={}).ok
-    page.goto(f"/#session={path.split('/')[-1]}&view=numbers{also}")
+    path = create(page, CONFIGS[name], *calls)
+    page.goto(address(path, f"&view=numbers{also}"))
     return path
 
 
@@ -44,7 +44,8 @@ def check(page: Page, path: str, shown: dict[str, str]) -> None:
 
 def test_they_are_all_there(page: Page) -> None:
     path = open_numbers(page)
-    expect(table(page, "output").locator("[data-of='output.weight.gradient[0][1]']")).to_be_visible()
+    for layer in ("hidden", "output"):
+        expect(table(page, layer).locator(f"[data-of='{layer}.weight.gradient[0][1]'][data-value]")).to_be_visible()
     hidden, output = values(table(page, "hidden")), values(table(page, "output"))
     assert hidden.keys() == names("hidden", 2, 2, 1, "", ".gradient")  # the bias is shared
     assert output.keys() == names("output", 1, 2, 1, "", ".gradient")
@@ -68,7 +69,7 @@ def test_one_stop_of_tab_and_arrows_from_there(page: Page) -> None:
         page.keyboard.press(key)
     at = hidden.locator("[data-of='hidden.dL_da[0][1]']")
     expect(at).to_be_focused()
-    assert hidden.locator(".num[tabindex='0']").count() == 1
+    expect(hidden.locator(".num[tabindex='0']")).to_have_count(1)
     page.keyboard.press("Enter")
     expect(at).to_have_attribute("aria-pressed", "true")
 
@@ -77,7 +78,7 @@ def test_the_optimizers_state_is_there_when_asked_for(page: Page) -> None:
     path = open_numbers(page, "xor", ("train",))
     expect(table(page, "hidden")).not_to_contain_text("exp_avg")
     page.get_by_role("checkbox", name="Optimizer state").check()
-    at = table(page, "hidden").locator("[data-of='hidden.weight.state.exp_avg_sq[3][1]']")
+    at = table(page, "hidden").locator("[data-of='hidden.weight.state.exp_avg_sq[3][1]'][data-value]")
     check(page, path, {"hidden.weight.state.exp_avg_sq[3][1]": at.get_attribute("data-value") or ""})
 
 
@@ -92,11 +93,11 @@ def test_a_large_layer_is_shown_in_parts_first_what_is_selected(page: Page) -> N
     page.get_by_role("spinbutton", name="Inputs of hidden: from").fill("60")
     page.keyboard.press("Tab")
     page.get_by_role("button", name="Units of hidden: later").click()
-    last = hidden.locator("[data-of='hidden.weight.gradient[31][63]']")
-    expect(last).to_be_attached()
+    some = ("hidden.weight.gradient[31][63]", "hidden.weight[16][48]", "hidden.dL_dz[0][20]", "hidden.bias[31]")
+    for name in some:
+        expect(hidden.locator(f"[data-of='{name}'][data-value]")).to_be_attached()
     shown = values(hidden)
     assert len(shown) == len(names("hidden", 16, 16, 16, "", ".gradient"))
-    some = ("hidden.weight.gradient[31][63]", "hidden.weight[16][48]", "hidden.dL_dz[0][20]", "hidden.bias[31]")
     check(page, path, {name: shown[name] for name in some})
 
 
@@ -104,5 +105,6 @@ def test_they_fit_a_phone_and_are_accessible(open_page: Any) -> None:
     page = open_page(360, 800, dark=True)
     open_numbers(page)
     expect(table(page, "hidden")).to_be_visible()
+    drawn(page)
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     assert axe(page) == []

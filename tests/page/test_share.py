@@ -14,16 +14,17 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from .axe import axe
+from .sessions import CONFIGS, address, create, stepped
+from .waiting import drawn
 
 
 @pytest.fixture
 def passed(page: Page) -> Page:
     """The notebook's network after a whole forward and backward pass."""
-    page.goto("/")
-    expect(page.locator("[data-ready]")).to_be_visible()
-    for number in range(1, 5):
-        page.keyboard.press("n")
-        expect(page.get_by_role("region", name="Timeline")).to_contain_text(f"Revision {number}")
+    page.goto(address(stepped(page, 3)))
+    expect(page.locator("#next")).to_contain_text("Backward through hidden")
+    page.keyboard.press("n")
+    expect(page.get_by_role("region", name="Timeline")).to_contain_text("Revision 4")
     return page
 
 
@@ -37,6 +38,7 @@ def test_a_link_opens_the_same_number_at_the_same_revision(passed: Page) -> None
     assert "of=hidden.bias[0]" in link
     page.get_by_role("button", name="Close").click()
     page.keyboard.press("n")
+    expect(page.get_by_role("region", name="Timeline")).to_contain_text("Revision 5")
     other = page.context.new_page()
     other.goto(link)
     expect(other.get_by_role("button", name="Continue from revision 4")).to_be_visible()
@@ -80,13 +82,12 @@ def test_pictures_stand_alone(passed: Page, tmp_path: Path) -> None:
 
 
 def test_a_picture_of_a_graph_that_is_shown_smaller_fits_together(page: Page, tmp_path: Path) -> None:
-    catalog = page.request.get("/v1/catalog").json()
-    config = next(one["config"] for one in catalog["presets"] if one["name"] == "circles")
-    session = page.request.post("/v1/sessions", data=config).json()["id"]
-    page.request.post(f"/v1/sessions/{session}/train", data={"epochs": 1})
+    path = create(page, CONFIGS["circles"], "forward")
     page.set_viewport_size({"width": 1440, "height": 780})
-    page.goto(f"/#session={session}")
+    page.goto(address(path))
     expect(page.locator(".drawn.downwards .unit")).to_have_count(5)
+    expect(page.get_by_role("application")).to_have_accessible_name(re.compile("% of it"))
+    drawn(page)
     shown = page.locator(".drawn").evaluate("drawn => new DOMMatrix(getComputedStyle(drawn).transform).a")
     assert shown < 1
     page.get_by_role("button", name="Share").click()
@@ -100,16 +101,17 @@ def test_a_picture_of_a_graph_that_is_shown_smaller_fits_together(page: Page, tm
 
 def copied(page: Page, form: str) -> str:
     """What "Copy as…" gives in a form."""
+    page.get_by_role("button", name="Copy as…").click()
     page.get_by_role("button", name=form, exact=True).click()
     page.get_by_role("button", name="Copy", exact=True).click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    page.keyboard.press("Escape")
     return str(page.evaluate("navigator.clipboard.readText()"))
 
 
 @pytest.fixture
 def copying(passed: Page) -> Page:
     passed.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    passed.get_by_role("button", name="Copy as…").click()
     return passed
 
 
@@ -121,7 +123,9 @@ def state(server: str, page: Page) -> dict[str, object]:
 
 
 def test_the_last_call_runs_in_a_shell_and_in_python(copying: Page, server: str) -> None:
+    copying.get_by_role("button", name="Copy as…").click()
     assert axe(copying) == []
+    copying.keyboard.press("Escape")
     commands = ["bash", "-c", copied(copying, "curl")], [sys.executable, "-c", copied(copying, "Python (httpx)")]
     for revision, command in enumerate(commands, start=5):
         subprocess.run(command, capture_output=True, timeout=10, check=True)
@@ -131,8 +135,10 @@ def test_the_last_call_runs_in_a_shell_and_in_python(copying: Page, server: str)
 
 def test_the_session_runs_in_pytorch(copying: Page) -> None:
     pytest.importorskip("torch", reason="NOT TESTED: PyTorch is not installed")
+    copying.get_by_role("button", name="Copy as…").click()
     copying.get_by_role("button", name="PyTorch", exact=True).click()
     expect(copying.get_by_label("The text")).to_contain_text("torch.optim.SGD")
+    copying.keyboard.press("Escape")
     names: dict[str, object] = {}
     import torch
 
@@ -148,7 +154,6 @@ def test_before_the_first_press_it_is_the_call_that_makes_the_session(page: Page
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto("/")
     expect(page.locator("[data-ready]")).to_be_visible()
-    page.get_by_role("button", name="Copy as…").click()
     command = copied(page, "curl")
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=10, check=True)
     assert json.loads(done.stdout)["name"] == "notebook"

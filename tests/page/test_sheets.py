@@ -1,5 +1,7 @@
 """The sheets above the page: keys, training, conditions, sessions, and on a phone the rest."""
 
+import re
+
 from playwright.sync_api import Page, expect
 
 from .axe import axe
@@ -9,14 +11,14 @@ from .conftest import OpenPage
 def begin(page: Page) -> None:
     """The notebook's network, its first layer done."""
     page.goto("/")
-    expect(page.locator("[data-ready]")).to_be_visible()
+    page.locator("[data-ready]").wait_for()
     page.keyboard.press("n")
     revision(page, 1)
 
 
 def revision(page: Page, number: int) -> None:
     """Wait until the page stands there."""
-    expect(page.get_by_role("region", name="Timeline")).to_contain_text(f"Revision {number}")
+    page.get_by_role("region", name="Timeline").filter(has_text=f"Revision {number}").wait_for()
 
 
 def test_the_keys_are_listed_and_their_letters_can_be_turned_off(page: Page) -> None:
@@ -91,6 +93,7 @@ def test_what_the_server_refuses_is_said_in_the_sheet(page: Page, expect_problem
 
 def test_a_session_is_left_for_another_renamed_and_deleted(page: Page) -> None:
     begin(page)
+    expect(page).to_have_url(re.compile("session="))
     first = page.url
     page.get_by_role("button", name="Session notebook").click()
     sheet = page.get_by_role("dialog", name="Sessions")
@@ -101,6 +104,7 @@ def test_a_session_is_left_for_another_renamed_and_deleted(page: Page) -> None:
     page.get_by_role("button", name="Session xor").click()
     own = sheet.get_by_role("region", name="Of this browser")
     own.get_by_role("button", name="Rename xor").click()
+    expect(own.get_by_role("textbox", name="New name of xor")).to_be_focused()
     page.keyboard.type("mine")
     page.keyboard.press("Enter")
     expect(own.get_by_role("button", name="mine open now")).to_be_visible()
@@ -109,6 +113,7 @@ def test_a_session_is_left_for_another_renamed_and_deleted(page: Page) -> None:
     expect(page).to_have_url(first)
     page.get_by_role("button", name="Session notebook").click()
     own.get_by_role("button", name="Delete mine").click()
+    expect(own.get_by_role("button", name="Really delete mine?")).to_be_focused()
     page.keyboard.press("Shift+Tab")  # given up by going elsewhere
     own.get_by_role("button", name="Delete mine").click()
     own.get_by_role("button", name="Really delete mine?").click()
@@ -118,6 +123,7 @@ def test_a_session_is_left_for_another_renamed_and_deleted(page: Page) -> None:
 def test_a_phone_finds_the_rest_under_more(open_page: OpenPage) -> None:
     page = open_page(360, 740)
     page.goto("/")
+    expect(page.locator("[data-ready]")).to_be_visible()
     page.get_by_role("button", name="More").first.click()
     sheet = page.get_by_role("dialog", name="More")
     assert axe(page) == []

@@ -86,8 +86,8 @@ def test_json_is_checked_while_it_is_written(page: Page, expect_problem: Callabl
     wrong = form.get_by_role("listitem").filter(has_text="/loss")
     expect(wrong).to_contain_text("takes one of 'half_squared_error'")
     wrong.get_by_role("button").click()
-    selected = editor.evaluate("e => e.value.slice(e.selectionStart, e.selectionEnd)")
-    assert selected == '  "loss": "half",'
+    selected = "([e, line]) => e.value.slice(e.selectionStart, e.selectionEnd) === line"
+    page.wait_for_function(selected, arg=[editor.element_handle(), '  "loss": "half",'])
     assert not axe(page)
     editor.fill(text.replace('"loss":', '"loss"'))
     expect(form.get_by_role("listitem").filter(has_text="Line")).to_contain_text('A colon is missing after "loss".')

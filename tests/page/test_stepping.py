@@ -1,12 +1,13 @@
 """One step at a time: Next, Back, the rail, longer steps, keys; and what is said when a call is refused or lost."""
 
-import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import FloatRect, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from .conftest import OpenPage
+from .test_graph import OVERLAPS
+from .waiting import drawn
 
 ONE_STEP = [
     "Forward through hidden",
@@ -17,10 +18,17 @@ ONE_STEP = [
 ]
 
 
+# The first press makes the session, and then takes its step.
+MOVED_ON = """before => {
+  const now = document.querySelector(".time-standing").innerText;
+  return now !== before && !now.startsWith("Revision 0\\nready");
+}"""
+
+
 def visit(page: Page, address: str = "/") -> None:
     """Go there, and wait until the network is on the screen."""
     page.goto(address)
-    expect(page.locator("[data-ready]")).to_be_visible()
+    page.locator("[data-ready]").wait_for()
 
 
 def next_button(page: Page) -> Locator:
@@ -38,21 +46,21 @@ def session_id(page: Page) -> str:
 def press(page: Page, keys: str) -> None:
     """Press keys, each when the one before it is done."""
     for key in keys:
-        before = re.escape(standing(page).inner_text())
+        before = standing(page).inner_text()
         page.keyboard.press(key)
-        # The first press makes the session, and then takes its step.
-        still = re.compile(rf"^({before}|Revision 0\nready.*)$")
-        expect(standing(page)).not_to_have_text(still, use_inner_text=True)
+        page.wait_for_function(MOVED_ON, arg=before)
 
 
 def test_next_takes_a_step_of_five_presses(page: Page) -> None:
     visit(page)
+    drawn(page)
     place = next_button(page).bounding_box()
     for i, label in enumerate(ONE_STEP):
         expect(next_button(page)).to_contain_text(label)
         next_button(page).click()
         expect(standing(page)).to_contain_text(f"Revision {i + 1}")
     expect(next_button(page)).to_contain_text(ONE_STEP[0])
+    drawn(page)
     assert next_button(page).bounding_box() == place
     assert place
     assert (place["width"], place["height"]) == (272, 48)
@@ -62,13 +70,17 @@ def test_the_rail_says_what_is_done_and_what_is_next(page: Page) -> None:
     visit(page)
     press(page, "nnn")
     rail = page.get_by_role("navigation", name="One training step")
-    assert [one.get_attribute("aria-label") for one in rail.get_by_role("button").all()] == [
-        "Forward through hidden, done",
-        "Forward through output, done",
-        "Backward through output, done last",
-        "Backward through hidden, next",
-        "Update parameters",
-    ]
+    for i, name in enumerate(
+        [
+            "Forward through hidden, done",
+            "Forward through output, done",
+            "Backward through output, done last",
+            "Backward through hidden, next",
+            "Update parameters",
+        ]
+    ):
+        expect(rail.get_by_role("button").nth(i)).to_have_accessible_name(name)
+    expect(rail.get_by_role("button")).to_have_count(5)
     expect(rail.locator("[aria-current=step]")).to_have_accessible_name("Backward through hidden, next")
 
 
@@ -133,7 +145,6 @@ def test_next_is_an_outline_while_working_is_checked(page: Page) -> None:
 
 
 def test_many_layers_fold_in_the_middle(page: Page) -> None:
-    visit(page)
     layers = [{"units": 2} for _ in range(9)]
     data = {"inputs": [[0, 1]], "targets": [[0, 1]]}
     config = {"network": {"inputs": 2, "layers": layers}, "loss": "mse", "optimizer": "sgd", "data": data}
@@ -161,12 +172,11 @@ def test_a_server_that_does_not_answer_is_asked_again(page: Page, expect_problem
     visit(page)
     press(page, "n")
     expect_problem("/v1/")
-    page.route("**/v1/**", lambda route: route.abort())
+    page.route("**/v1/**", lambda route: route.abort(), times=1)
     page.keyboard.press("n")
     expect(page.get_by_role("alert")).to_contain_text("No answer from the server. The last state stays.")
     expect(page.get_by_text("Trying again in")).to_be_visible()
     expect(next_button(page)).to_contain_text("Forward through output")
-    page.unroute("**/v1/**")
     page.get_by_role("button", name="Retry").click()
     expect(page.get_by_role("alert")).to_have_count(0)
     press(page, "n")
@@ -203,19 +213,15 @@ def test_nothing_scrolls_sideways(open_page: OpenPage, width: int, height: int) 
     press_next = next_button(page)
     press_next.click()
     expect(press_next).to_contain_text("Forward through output")
+    drawn(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    buttons = page.locator(".header button, .stepper button, .timeline button, .tabs button").all()
-    boxes = [box for one in buttons if (box := one.bounding_box())]
-    assert len(boxes) > 10
-    assert all(box["x"] >= 0 and box["x"] + box["width"] <= width for box in boxes)
-    for i, one in enumerate(boxes):
-        assert not any(_overlap(one, other) for other in boxes[i + 1 :])
-
-
-def _overlap(a: FloatRect, b: FloatRect) -> bool:
-    across = min(a["x"] + a["width"], b["x"] + b["width"]) - max(a["x"], b["x"])
-    down = min(a["y"] + a["height"], b["y"] + b["height"]) - max(a["y"], b["y"])
-    return bool(across > 1 and down > 1)
+    buttons = page.locator(".header button, .stepper button, .timeline button, .tabs button").filter(visible=True)
+    assert buttons.count() > 10
+    beyond = (
+        "all => all.map(one => one.getBoundingClientRect()).filter(({left, right}) => left < 0 || right > innerWidth)"
+    )
+    assert buttons.evaluate_all(beyond) == []
+    assert buttons.evaluate_all(OVERLAPS) == []
 
 
 def test_the_panel_is_made_wider(page: Page) -> None:
@@ -225,9 +231,7 @@ def test_the_panel_is_made_wider(page: Page) -> None:
     expect(splitter).to_have_attribute("aria-valuenow", "440")
     splitter.press("ArrowLeft")
     expect(splitter).to_have_attribute("aria-valuenow", "464")
-    box = panel.bounding_box()
-    assert box
-    assert box["width"] == 464
+    expect(panel).to_have_css("width", "464px")
 
 
 def test_a_wide_window_has_watch_beside_the_other_tabs(open_page: OpenPage) -> None:
@@ -246,6 +250,8 @@ def test_a_phone_keeps_what_is_explained_above_its_explanation(open_page: OpenPa
     number.click()
     panel = page.get_by_role("complementary", name="Details")
     expect(panel).to_be_in_viewport()
+    expect(panel.get_by_role("code")).to_have_text("output.weight[0][0]")
+    drawn(page)
     above, below = number.bounding_box(), panel.bounding_box()
     assert above
     assert below
@@ -257,12 +263,11 @@ def test_a_phone_keeps_what_is_explained_above_its_explanation(open_page: OpenPa
 
 def test_the_theme_says_which_it_is(page: Page) -> None:
     visit(page)
-    paper = "getComputedStyle(document.body).backgroundColor"
-    light = page.evaluate(paper)
+    light = page.evaluate("getComputedStyle(document.body).backgroundColor")
     for theme in ("light", "dark"):
         page.get_by_role("button", name="Theme: ").click()
         expect(page.get_by_role("button", name=f"Theme: {theme}")).to_be_visible()
-    assert page.evaluate(paper) != light
+    expect(page.locator("body")).not_to_have_css("background-color", light)
     page.reload()
     expect(page.get_by_role("button", name="Theme: dark")).to_be_visible()
 

@@ -3,7 +3,11 @@
 from playwright.sync_api import Locator, Page, expect
 
 from .conftest import OpenPage
+from .sessions import CONFIGS, address, create
 from .test_stepping import next_button, press, session_id, standing, visit
+from .waiting import drawn
+
+LONG = 1_000_000
 
 
 def slider(page: Page) -> Locator:
@@ -14,8 +18,20 @@ def says(page: Page, text: str) -> None:
     expect(slider(page)).to_have_attribute("aria-valuetext", text)
 
 
+def pause(page: Page, milliseconds: int) -> None:
+    """How long the slider waits after a key until it stands there: 800 ms, too short for a slow machine's next key."""
+    page.evaluate(
+        """pause => {
+          const real = (window.realTimeout ??= window.setTimeout);
+          window.setTimeout = (work, after, ...more) => real(work, after === 800 ? pause : after, ...more);
+        }""",
+        milliseconds,
+    )
+
+
 def drag(page: Page, start: float, end: float, *, drop: bool = True) -> None:
     """Drag the playhead from one share of the strip's width to another."""
+    drawn(page)
     box = slider(page).bounding_box()
     assert box
     middle = box["y"] + box["height"] / 2
@@ -38,6 +54,8 @@ def test_the_slider_says_where_the_session_stands(page: Page) -> None:
 def test_keys_look_and_enter_stands(page: Page) -> None:
     visit(page)
     press(page, "nnnn")
+    says(page, "revision 4, backward through hidden")
+    pause(page, LONG)
     slider(page).press("Home")
     says(page, "revision 0, the start")
     expect(page.get_by_text("looking back")).to_be_visible()
@@ -51,9 +69,13 @@ def test_keys_look_and_enter_stands(page: Page) -> None:
 def test_keys_stand_after_a_pause_and_escape_comes_back(page: Page) -> None:
     visit(page)
     press(page, "nnn")
+    says(page, "revision 3, backward through output")
+    pause(page, LONG)
     slider(page).press("Home")
+    says(page, "revision 0, the start")
     slider(page).press("Escape")
     says(page, "revision 3, backward through output")
+    pause(page, 1)
     slider(page).press("ArrowLeft")
     expect(standing(page)).to_contain_text("Revision 2 of 3")
     expect(next_button(page)).to_contain_text("Backward through output")
@@ -62,6 +84,7 @@ def test_keys_stand_after_a_pause_and_escape_comes_back(page: Page) -> None:
 def test_leaving_the_slider_stands_where_it_was_moved_to(page: Page) -> None:
     visit(page)
     press(page, "nnn")
+    pause(page, LONG)
     slider(page).press("Home")
     slider(page).press("Tab")
     expect(standing(page)).to_contain_text("Revision 0 of 3")
@@ -76,14 +99,13 @@ def test_before_the_first_press_there_is_nowhere_to_go(page: Page) -> None:
 
 
 def test_the_past_has_the_rows_of_then(page: Page) -> None:
-    catalog = page.request.get("/v1/catalog").json()
-    config = next(one["config"] for one in catalog["presets"] if one["name"] == "xor")
-    session = page.request.post("/v1/sessions", data=config).json()["id"]
+    path = create(page, CONFIGS["xor"])
     rows = {"inputs": [[0, 1], [1, 1]], "targets": [[1], [0]]}
-    page.request.put(f"/v1/sessions/{session}/data", data=rows)
-    visit(page, f"/#session={session}")
+    page.request.put(f"{path}/data", data=rows)
+    visit(page, address(path))
     header = page.get_by_role("banner")
     expect(header).to_contain_text("2 samples")
+    pause(page, LONG)
     slider(page).press("Home")
     expect(header).to_contain_text("4 samples")
     slider(page).press("Escape")
@@ -93,6 +115,7 @@ def test_the_past_has_the_rows_of_then(page: Page) -> None:
 def test_dragging_looks_and_letting_go_stands(page: Page) -> None:
     visit(page)
     press(page, "nnnn")
+    says(page, "revision 4, backward through hidden")
     drag(page, 0.4, 0, drop=False)
     says(page, "revision 0, the start")
     expect(page.get_by_text("looking back")).to_be_visible()
@@ -107,6 +130,7 @@ def test_a_training_is_a_block_whose_epochs_can_be_stood_at(page: Page) -> None:
     visit(page)
     page.keyboard.press("t")
     says(page, "revision 1, trained to epoch 100")
+    pause(page, LONG)
     slider(page).press("ArrowLeft")
     says(page, "epoch 99 of 100, on the way to revision 1")
     slider(page).press("PageDown")
@@ -146,6 +170,7 @@ def test_many_revisions_fold_away_and_can_be_reached(page: Page) -> None:
     earlier.click()
     later = page.get_by_role("button", name="later revisions")
     expect(later).to_be_visible()
+    pause(page, LONG)
     slider(page).press("Home")
     slider(page).press("Enter")
     expect(standing(page)).to_contain_text("Revision 0 of 101")

@@ -7,6 +7,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from .axe import axe
 from .conftest import OpenPage
+from .waiting import PIXELS, drawn
 
 
 def open_network(page: Page, epochs: int = 20, **config: Any) -> str:
@@ -88,6 +89,8 @@ def test_charts_share_crosshair_and_zoom_by_keys_and_by_mouse(page: Page) -> Non
     page.keyboard.press("+")
     page.get_by_role("button", name="Reset zoom").click()
 
+    expect(page.get_by_role("button", name="Zoom in")).to_be_visible()
+    drawn(page)
     box = loss.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 100, box["y"] + 50)
@@ -109,6 +112,8 @@ def test_warnings_say_what_is_wrong_and_what_helps(page: Page) -> None:
 
 def test_a_press_on_a_row_shows_its_sample_by_mouse_and_by_keys(page: Page) -> None:
     open_network(page, 0, network=network(2, 2, 1), loss="bce", optimizer="sgd", data={"type": "xor"})
+    expect(picture(page)).to_have_accessible_name(re.compile("% of it"))
+    drawn(page)
     box = picture(page).bounding_box()
     assert box is not None
     margin = 0.15 / 1.3 * box["width"]
@@ -138,8 +143,8 @@ def test_one_input_has_a_fitted_curve(page: Page) -> None:
     data = {"inputs": [[-1], [0], [1], [2]], "targets": [[1], [0], [1], [4]]}
     open_network(page, 20, network=network(1, 4, 1, activation="identity"), loss="mse", optimizer="adam", data=data)
     expect(page.get_by_role("region", name="Fitted curve")).to_contain_text("dots = rows, line = output")
-    ink = "canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(value => value)"
-    assert picture(page).locator("canvas").first.evaluate(ink)
+    ink = f"canvas => {PIXELS}(canvas).data.some(value => value)"
+    page.wait_for_function(ink, arg=picture(page).locator("canvas").first.element_handle())
 
 
 def test_it_is_accessible_and_fits_on_a_phone_in_the_dark(open_page: OpenPage) -> None:
@@ -148,4 +153,5 @@ def test_it_is_accessible_and_fits_on_a_phone_in_the_dark(open_page: OpenPage) -
     page.get_by_role("navigation", name="Show").get_by_role("button", name="Watch").click()
     expect(chart(page, "Loss")).to_be_visible()
     assert not axe(page)
+    drawn(page)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

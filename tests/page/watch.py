@@ -1,5 +1,7 @@
 """What should not happen in a browser: errors and warnings on the console, refused requests, requests to elsewhere."""
 
+from collections.abc import Callable
+
 from playwright.sync_api import BrowserContext, ConsoleMessage, Request, Response, WebError
 
 ABORTED = "net::ERR_ABORTED"  # by the page itself, or because it was left
@@ -14,12 +16,22 @@ class Watch:
         self.faults: list[str] = []
 
     def over(self, context: BrowserContext) -> None:
-        """Watch the pages of a context."""
-        context.on("console", self._console)
-        context.on("weberror", self._error)
-        context.on("request", self._request)
-        context.on("response", self._response)
-        context.on("requestfailed", self._failed)
+        """Watch the pages of a context, until `off` is called."""
+        for event, note in self._notes().items():
+            context.on(event, note)  # type: ignore[call-overload]
+
+    def off(self, context: BrowserContext) -> None:
+        for event, note in self._notes().items():
+            context.remove_listener(event, note)
+
+    def _notes(self) -> dict[str, Callable[..., None]]:
+        return {
+            "console": self._console,
+            "weberror": self._error,
+            "request": self._request,
+            "response": self._response,
+            "requestfailed": self._failed,
+        }
 
     def _is_expected(self, url: str) -> bool:
         return any(part in url for part in self.expected)

@@ -90,9 +90,12 @@ async function revisionOf(id: string, revision: number): Promise<Revision | unde
 /** Whether something is under way with either of them. */
 export const underWay = (): string | null => (training.value || trainingB.value ? "A training is under way. Pause it first." : null);
 
+/** Why nothing can be done with them yet, or now; until B is here, a key would move A alone. */
+export const unready = (): string | null => underWay() ?? (other.value ? null : "Computing…");
+
 /** Train A, B or both, so many epochs each; their curves grow side by side. */
 export function trainCompared(): void {
-  if (!underWay()) void trainThem();
+  if (!unready()) void trainThem();
 }
 
 async function trainThem(): Promise<void> {
@@ -105,43 +108,47 @@ async function trainThem(): Promise<void> {
 async function trainB(inStep: boolean): Promise<void> {
   const before = other.value?.session;
   if (!before) return;
+  const from = training.value?.from ?? session.value!.epochs;
+  const waiting: Entry[] = [];
+  /** The last epoch that may be shown; A's, where they keep step. */
+  let reached = inStep ? before.epochs : Infinity;
+  /** A was paused, perhaps before B had begun. */
+  let withA = false;
+  const film = new Film<Entry>(draw, () => trainingB.value?.pausing !== false, reducedMotion);
+  const show = () => {
+    const many = waiting.findIndex(({ epoch }) => epoch > reached);
+    const due = waiting.splice(0, many < 0 ? waiting.length : many);
+    if (!inStep) due.forEach((entry) => film.add(entry));
+    else if (due.length) draw(due);
+  };
+  const unwatch = effect(() => {
+    const [a, b] = [training.value, trainingB.value];
+    if (!inStep) return;
+    untracked(() => {
+      if (a) reached = before.epochs + a.epoch - a.from;
+      else if (!withA && !b?.pausing) reached = Infinity;
+      withA ||= a?.pausing ?? false;
+      if (withA) void pauseB();
+      else show();
+    });
+  });
   try {
     const run = await beginB();
-    const film = new Film<Entry>(draw, () => trainingB.value?.pausing !== false, reducedMotion);
-    const waiting: Entry[] = [];
-    /** The last epoch that may be shown; A's, where they keep step. */
-    let reached = inStep ? before.epochs : Infinity;
-    const show = () => {
-      const many = waiting.findIndex(({ epoch }) => epoch > reached);
-      const due = waiting.splice(0, many < 0 ? waiting.length : many);
-      if (!inStep) due.forEach((entry) => film.add(entry));
-      else if (due.length) draw(due);
-    };
-    const unwatch = effect(() => {
-      const a = training.value;
-      if (!inStep) return;
-      untracked(() => {
-        if (a) reached = before.epochs + a.epoch - a.from;
-        else if (!trainingB.value?.pausing) reached = Infinity;
-        if (a?.pausing) void pauseB();
-        else show();
-      });
-    });
-    try {
-      for await (const event of stream(`/v1/sessions/${run.session}/runs/${run.id}`)) {
-        if (event.event !== "epoch") continue;
-        waiting.push(event);
-        show();
-      }
-      while (waiting.length && !trainingB.value?.pausing) await nextFrame();
-      await film.shown();
-    } finally {
-      unwatch();
+    for await (const event of stream(`/v1/sessions/${run.session}/runs/${run.id}`)) {
+      if (event.event !== "epoch") continue;
+      waiting.push(event);
+      show();
     }
-    if (comparedWith.value === run.session && trainingB.value?.pausing) await standWhere(inStep ? reached : (film.last?.epoch ?? before.epochs), before);
+    while (waiting.length && !trainingB.value?.pausing) await nextFrame();
+    await film.shown();
+    if (!trainingB.value?.pausing) return;
+    while (withA && training.value) await nextFrame(); // where A stands is known then
+    const shown = withA ? before.epochs + session.value!.epochs - from : (other.value?.session.epochs ?? before.epochs);
+    if (comparedWith.value === run.session) await standWhere(shown, before);
   } catch (error) {
     report(error, "compare");
   } finally {
+    unwatch();
     trainingB.value = null;
   }
 }
@@ -193,7 +200,7 @@ export function pressCompared(): void {
 
 /** The rest of a training step, of A, B or both. */
 export function stepCompared(): void {
-  if (underWay()) return;
+  if (unready()) return;
   if (acting.value !== "a") void withB(stepB);
   if (acting.value !== "b") pressWholeStep();
 }
@@ -207,7 +214,7 @@ async function stepB(): Promise<void> {
 
 /** One revision back, of A, B or both. */
 export function backCompared(): void {
-  if (underWay()) return;
+  if (unready()) return;
   if (acting.value !== "a") void withB(backB);
   if (acting.value !== "b") pressBack();
 }

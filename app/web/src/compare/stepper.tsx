@@ -8,7 +8,7 @@ import { Icon } from "../parts/icon";
 import { comparedWith, training } from "../state/model";
 import { checking, missing } from "../state/next";
 import { trainOptions } from "../state/training";
-import { acting, backCompared, other, pressCompared, stepCompared, swap, trainingB, underWay } from "./state";
+import { acting, backCompared, pressCompared, stepCompared, swap, trainingB, underWay, unready } from "./state";
 import "./compare.css";
 
 const ACTING = [
@@ -20,7 +20,7 @@ const WHOM = { a: "A", b: "B", both: "both" };
 
 export function ComparisonStepper(): VNode {
   const running = training.value !== null || trainingB.value !== null;
-  const why = underWay() ?? (other.value ? (acting.value === "b" ? null : missing("train")) : "Computing…");
+  const why = unready() ?? (acting.value === "b" ? null : missing("train"));
   const { epochs } = trainOptions.value;
   return (
     <section class="stepper compare-stepper" aria-label="Stepper">

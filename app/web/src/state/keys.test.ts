@@ -3,6 +3,7 @@ import { hint, KEYS, listen } from "./keys";
 import { comparedWith, history, open, panel, selection, session, snapshot, tab, trail, view } from "./model";
 import { letterKeys } from "./settings";
 import { firstSnapshot } from "./shape";
+import type { Revision, Session } from "../types";
 
 listen();
 const press = (key: string, more: KeyboardEventInit = {}, target: EventTarget = document.body) =>
@@ -53,6 +54,15 @@ describe("the keys", () => {
     expect(hint("U")).toBe("There are no gradients yet. Run Backward first. (U)");
     expect(hint(",")).toContain("This is the first revision.");
     expect(hint("N")).toBe("Key: N");
+  });
+
+  it("go back before the history has the step that was just taken", () => {
+    session.value = { id: "abc", revision: 1 } as Session;
+    snapshot.value = { ...snapshot.value!, revision: 1 };
+    history.value = [{ revision: 0 } as Revision];
+    expect(hint(",")).toBe("Key: ,");
+    history.value = [...history.value, { revision: 1 } as Revision];
+    expect(hint(".")).toContain("This is the newest revision.");
   });
 });
 

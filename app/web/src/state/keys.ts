@@ -1,10 +1,11 @@
 /** The keys: what each does, for the keyboard, the tool tips and the sheet that `?` opens. */
 
 import { backCompared, pauseCompared, pressCompared, stepCompared, trainCompared } from "../compare/state";
+import { asking } from "../key";
 import { fork, neighbour, pressBack, pressBackward, pressForward, pressNext, pressUpdate, pressWholeStep } from "./actions";
 import { selectBack, unselect } from "./explaining";
 import {
-  busy, comparedWith, expired, fitsGraph, notice, open, panel, selection, session, shownView, tab, trail, training, view, type Panel, type View,
+  busy, comparedWith, expired, fitsGraph, history, notice, open, panel, selection, session, shownView, snapshot, tab, trail, training, view, type Panel, type View,
 } from "./model"; // prettier-ignore
 import { missing } from "./next";
 import { letterKeys } from "./settings";
@@ -31,8 +32,10 @@ function nextView(): void {
 const later = (by: -1 | 1) => () =>
   training.value ? "A training is under way. Pause it first."
   : expired.value ? "The session has expired."
-  : neighbour(by) ? null
+  : neighbour(by) || isAhead() ? null
   : by < 0 ? "This is the first revision." : "This is the newest revision."; // prettier-ignore
+/** Whether the history does not have what is shown yet: it is read after each step, and a press does not wait for that. */
+const isAhead = () => session.value !== null && !history.value.some(({ revision }) => revision === snapshot.value?.revision);
 const made = () => (session.value ? null : "There is no session yet. Press Next first.");
 
 export const KEYS: Key[] = [
@@ -102,6 +105,7 @@ function say(why: string | null): void {
 
 /** Close what is open last: a sheet, the comparison, the selection. */
 function escape(): void {
+  if (asking.value) return; // its sheet closes itself, and what lies below stays
   if (open.value) open.value = null;
   else if (comparedWith.value) comparedWith.value = null;
   else if (selection.value) {

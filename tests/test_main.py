@@ -55,7 +55,8 @@ def test_cors(make_client: Callable[..., TestClient], notebook: dict[str, Any]) 
     answer = client.post("/v1/sessions", json=notebook, headers={"Origin": origin})
     assert answer.headers["Access-Control-Allow-Origin"] == origin
     exposed = answer.headers["Access-Control-Expose-Headers"].split(", ")
-    assert set(exposed) == set(EXPOSED_HEADERS) == {"ETag", "Location", "Content-Location", "Retry-After"}
+    named = {"ETag", "Location", "Content-Location", "Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-Id"}
+    assert set(exposed) == set(EXPOSED_HEADERS) == named
     refused = client.post("/v1/sessions", json={}, headers={"Origin": origin})
     assert refused.headers["Access-Control-Allow-Origin"] == origin
     stranger = client.get("/v1", headers={"Origin": "https://stranger.example"})

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from app.api.headers import SECURITY
 from app.main import create_app
 from app.page import CONTENT_SECURITY_POLICY, Page, find_page
 from app.settings import Settings
@@ -54,11 +55,20 @@ def test_files(path: str, file: str, media_type: str, caching: str, serve: Serve
     assert answer.headers["Cache-Control"] == caching
     assert answer.headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    for about in ("Opener", "Resource"):
+        assert answer.headers[f"Cross-Origin-{about}-Policy"] == "same-origin"
     head = client.head(path)
     assert (head.status_code, head.content, head.headers) == (200, b"", answer.headers)
     again = client.get(path, headers={"If-None-Match": answer.headers["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
     assert again.headers["Cache-Control"] == caching
+
+
+def test_a_file_is_had_whole(serve: Serve) -> None:
+    for ranges in ("bytes=0-1", "zebra", "bytes=9-1"):
+        answer = serve().get("/", headers={"Range": ranges})
+        assert (answer.status_code, answer.text) == (200, FILES["index.html"])
 
 
 def test_the_policy_lets_nothing_in_from_elsewhere() -> None:
@@ -93,7 +103,7 @@ def test_the_api_comes_first(tmp_path: Path, serve: Serve) -> None:
     (tmp_path / "healthz").write_text("a file")
     client = serve()
     assert client.get("/healthz").json() == {"status": "ok"}
-    assert "Content-Security-Policy" not in client.get("/healthz").headers
+    assert client.get("/healthz").headers["Content-Security-Policy"] == SECURITY["Content-Security-Policy"]
     assert client.put("/v1/catalog").status_code == 405
     assert "/" not in client.get("/openapi.json").json()["paths"]
 

@@ -17,8 +17,6 @@ from typing import Any, NamedTuple
 import pytest
 from servers import gradstep
 
-from app.settings import Settings
-
 README = Path(__file__).parents[1] / "README.md"
 SERVER = "http://127.0.0.1:8000"
 ANSWERED = "---- answered ----"
@@ -131,15 +129,3 @@ def parts_shown(actual: Any, shown: Any) -> Any:
     if isinstance(actual, list) and isinstance(shown, list) and len(actual) == len(shown):
         return [parts_shown(item, example) for item, example in zip(actual, shown, strict=True)]
     return actual
-
-
-def test_settings() -> None:
-    """To mend the table, put in the lines that are missing."""
-    rows = [line for line in README.read_text("utf-8").splitlines() if line.startswith("| `GRADSTEP_")]
-    defaults = Settings.model_construct()  # whatever the environment says
-    wanted = []
-    for name, field in Settings.model_fields.items():
-        default = getattr(defaults, name)
-        shown = "none" if default == () else f"`{default}`"
-        wanted.append(f"| `GRADSTEP_{name.upper()}` | {shown} | {field.description} |")
-    assert rows == wanted

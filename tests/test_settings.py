@@ -17,14 +17,26 @@ def test_defaults() -> None:
 
 
 def test_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in Settings.model_fields:
-        if name != "cors_origins":
-            monkeypatch.setenv(f"GRADSTEP_{name.upper()}", "7")
+    numbers = [name for name, field in Settings.model_fields.items() if isinstance(field.default, (int, float))]
+    numbers = [name for name in numbers if not isinstance(Settings.model_fields[name].default, bool)]
+    for name in numbers:
+        monkeypatch.setenv(f"GRADSTEP_{name.upper()}", "7")
     monkeypatch.setenv("GRADSTEP_CORS_ORIGINS", "https://one.example, https://two.example,")
+    monkeypatch.setenv("GRADSTEP_API_KEYS", "one,two")
+    monkeypatch.setenv("GRADSTEP_STORE", "valkey://localhost:6379")
     monkeypatch.setenv("GRADSTEP_ZEBRA", "ignored")
     settings = Settings()
     assert settings.cors_origins == ("https://one.example", "https://two.example")
-    assert {getattr(settings, name) for name in Settings.model_fields if name != "cors_origins"} == {7}
+    assert settings.api_keys == ("one", "two")
+    assert settings.store == "valkey://localhost:6379"
+    assert {getattr(settings, name) for name in numbers} == {7}
+
+
+def test_a_store_is_memory_or_a_url_of_valkey(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().store == "memory"
+    monkeypatch.setenv("GRADSTEP_STORE", "disk")
+    with pytest.raises(ValidationError, match="store"):
+        Settings()
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "many", "1.5", ""])

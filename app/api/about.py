@@ -10,7 +10,7 @@ from app.api.problems import KINDS, STATUS, problem_type
 from app.api.responses import json_response
 from app.api.routing import AnyCall, Call, Route
 from app.api.schemas import AboutSchema, HealthSchema, ProblemKindSchema
-from app.errors import Full, NotFound
+from app.errors import NotFound, Stopping
 
 router = APIRouter(route_class=Route, tags=["About"])
 
@@ -38,9 +38,9 @@ async def healthz(call: AnyCall) -> Response:
 @router.get("/readyz", response_model=HealthSchema, summary="Does it take work?", responses=examples.problems())
 async def readyz(call: AnyCall) -> Response:
     """Answers 200 while the store can be reached, and 503 once the server is stopping."""
-    if call.sessions.lane.closing.is_set():
-        raise Full("this server is stopping", retry_after=5)
-    await call.sessions.store.count()
+    if call.request.app.drain.begun:
+        raise Stopping("this server is stopping", retry_after=5)
+    await call.sessions.store.ready()
     return await json_response(call, lambda: {"status": "ready"})
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Response
@@ -9,25 +10,26 @@ from pydantic import Field
 from starlette.types import Receive
 
 from app.api import examples, negotiation
+from app.api.changes import changed, kept, snapshot_answer
+from app.api.contents import View
 from app.api.parts import parts_of
 from app.api.progress import describe_run, location, stopped_to_json
-from app.api.responses import changed_headers, json_response, snapshot_response, view_of
+from app.api.responses import changed_headers, json_response, view_of
 from app.api.routing import AsOf, ChangeCall, ReadCall, Route, SessionCall, offers
 from app.api.schemas import PredictionSchema, RunSchema, SnapshotSchema, TrainedSchema
 from app.api.snapshots import SnapshotQuery, predicted, rounded, snapshot
 from app.api.streams import stream
 from app.engine.plan import Ending
-from app.errors import FieldError, InvalidInput
+from app.errors import FieldError, GradstepError, InvalidInput
+from app.sessions.once import Changed
 from app.sessions.operations import Backward, Forward, Predict, Step, Train, Trained
-from app.sessions.service import Changed
 
 router = APIRouter(prefix="/v1/sessions/{session_id}", tags=["Advance"], route_class=Route)
 
 
 async def _advance(call: SessionCall, operation: Forward | Backward | Step, query: SnapshotQuery) -> Response:
     view = view_of(call, query, operation.samples(call.session))
-    outcome = await call.sessions.change(call.session.id, operation, call.if_match)
-    return await snapshot_response(call, outcome.session, view, changed_headers(outcome.session))
+    return await changed(call, operation, lambda outcome: snapshot_answer(call, outcome, view))
 
 
 _advancing: dict[str, Any] = {
@@ -95,19 +97,23 @@ async def train(
     deferred = negotiation.prefers(call.headers.get("prefer"), "respond-async")
     if deferred or call.accept != negotiation.JSON:
         shown = query.include is not None and bool(view.parts)
-        session = await call.sessions.load(call.session.id)  # its rows may be others by now
+        session = await call.sessions.load(call.session.id, call.owner)  # its rows may be others by now
         parts = parts_of(session, body, view, with_snapshot=shown)
-        run = await call.sessions.begin(call.session.id, body, call.if_match, parts)
+        key = call.key and call.key.digest
+        run = await call.sessions.begin(call.session.id, body, call.if_match, parts, key=key)
         if not deferred:
-            return stream(call, run, view, ends_run=True)
+            return await kept(call, stream(call, run, view, ends_run=True), run.id)
         headers = {"Location": location(run), "Preference-Applied": "respond-async"}
-        return await json_response(call, lambda: describe_run(run), 202, headers)
+        return await kept(call, await json_response(call, lambda: describe_run(run), 202, headers))
     if body.probe is not None:
         raise InvalidInput([FieldError("/probe", "goes with entries that are streamed: ask for text/event-stream")])
-    outcome = await _unless_left(call, call.sessions.change(call.session.id, body, call.if_match))
-    session, result = outcome.session, outcome.result
+    return await _unless_left(call, changed(call, body, lambda outcome: _trained(call, outcome, view)))
+
+
+async def _trained(call: SessionCall, outcome: Changed, view: View) -> Response:
+    session, result = outcome
     assert isinstance(result, Trained)
-    stopped, history = stopped_to_json(result.stopped), rounded(result.history, query.decimals)
+    stopped, history = stopped_to_json(result.stopped), rounded(result.history, view.decimals)
     numbers = 7 * len(result.history) + 3 * session.state.nbytes // 8
     return await json_response(
         call, lambda: {"history": history, "stopped": stopped, "snapshot": snapshot(session, view)},
@@ -115,14 +121,16 @@ async def train(
     )  # fmt: skip
 
 
-async def _unless_left(call: SessionCall, training: Coroutine[Any, Any, Changed]) -> Changed:
+async def _unless_left(call: SessionCall, training: Coroutine[Any, Any, Response]) -> Response:
     """What a training comes to; where its client goes away before, it is told to end."""
     task, leaving = asyncio.create_task(training), asyncio.create_task(_left(call.request.receive))
     await asyncio.wait((task, leaving), return_when=asyncio.FIRST_COMPLETED)
     leaving.cancel()
-    run = call.sessions.runs.training(call.session.id)
-    if not task.done() and run is not None:
-        run.end_early(Ending("disconnected"))
+    if not task.done():
+        with suppress(GradstepError):
+            session = await call.sessions.load(call.session.id, call.owner)
+            if (run := await call.sessions.run_of(session)) is not None:
+                await call.sessions.runs.end(run, Ending("disconnected"))
     return await task
 
 

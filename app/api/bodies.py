@@ -31,26 +31,31 @@ class JsonBody:
         except ValidationError:
             self.default = None
 
-    async def read(self, headers: dict[str, str], receive: Receive, sessions: Sessions) -> Any:
+    async def receive(self, headers: dict[str, str], receive: Receive, settings: Settings) -> bytes:
+        """The bytes of the body; none where it is left out. Raises UnsupportedMediaType or BodyTooLarge."""
+        length = headers.get("content-length")
+        if length == "0":
+            return b""
+        other = self._other(headers) is not None
+        announced = length is not None or "transfer-encoding" in headers
+        if announced:
+            _check_type(headers, other=other)
+        if length is not None and length.isdecimal() and (len(length) > 18 or int(length) > settings.max_body):
+            raise _too_large(settings)
+        text = await _read(receive, settings)
+        if text and not announced:  # as HTTP/2 may leave it
+            _check_type(headers, other=other)
+        return text
+
+    async def parse(self, headers: dict[str, str], text: bytes, sessions: Sessions) -> Any:
         """The validated body; one that is left out counts as an empty object. Large ones are parsed in a thread.
 
         Raises:
-            UnsupportedMediaType, BodyTooLarge, MalformedBody, InvalidInput: in this order.
+            BodyTooLarge, MalformedBody, InvalidInput: in this order.
             Full: too many large bodies are waiting to be parsed.
         """
-        settings, length = sessions.settings, headers.get("content-length")
-        text, media_type = b"", _media_type(headers) if self.takes else ""
-        other = media_type in self.takes
-        if length != "0":
-            announced = length is not None or "transfer-encoding" in headers
-            if announced:
-                _check_type(headers, other=other)
-            if length is not None and length.isdecimal() and (len(length) > 18 or int(length) > settings.max_body):
-                raise _too_large(settings)
-            text = await _read(receive, settings)
-            if text and not announced:  # as HTTP/2 may leave it
-                _check_type(headers, other=other)
-        if other and media_type == CSV:
+        settings, other = sessions.settings, self._other(headers)
+        if other == CSV:
             return _decode(text)
         if other:
             return await sessions.parsing.run(lambda: _parse_npz(text, settings))
@@ -58,6 +63,11 @@ class JsonBody:
             return self._parse(text)
         _check_lists(text, settings)
         return await sessions.parsing.run(lambda: self._parse_large(text))
+
+    def _other(self, headers: dict[str, str]) -> str | None:
+        """The media type of a body that is taken here beside JSON."""
+        media_type = _media_type(headers) if self.takes else ""
+        return media_type if media_type in self.takes else None
 
     def _parse_large(self, text: bytes) -> Any:
         with _collector_at_rest():
@@ -135,10 +145,10 @@ def _too_large(settings: Settings) -> BodyTooLarge:
 
 
 def _check_lists(text: bytes, settings: Settings) -> None:
-    """Refuse a body of too many lists and objects before any is made: each takes as long as fifty numbers."""
-    count, limit = text.count(b"[") + text.count(b"{"), settings.max_lists
+    """Refuse a body of too many lists, objects and members before any is made: each takes as long as fifty numbers."""
+    count, limit = text.count(b"[") + text.count(b"{") + text.count(b":"), settings.max_lists
     if count > limit:
-        detail = f"takes a body of at most {limit:,} lists and objects (GRADSTEP_MAX_LISTS)"
+        detail = f"takes a body of at most {limit:,} lists, objects and members of these (GRADSTEP_MAX_LISTS)"
         raise BodyTooLarge(detail, limit=limit, estimate=count, setting="GRADSTEP_MAX_LISTS")
 
 

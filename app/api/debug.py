@@ -7,14 +7,13 @@ from fastapi import APIRouter, Body, Depends, Path, Query, Response
 from pydantic import Field
 
 from app.api import examples, negotiation
+from app.api.changes import changed, snapshot_answer
 from app.api.responses import (
     NUMBER_WORK,
     NUMPY_WORK,
     Answer,
-    changed_headers,
     check_size,
     json_response,
-    snapshot_response,
     view_of,
 )
 from app.api.routing import AsOf, ChangeCall, ReadCall, Route, SessionCall, offers
@@ -115,8 +114,7 @@ async def edit(
 ) -> Response:
     """Set numbers by name. Trace and gradients stay as they are; one revision. Answers the snapshot."""
     view = view_of(call, query, call.session.trace_count or None)
-    outcome = await call.sessions.change(call.session.id, body, call.if_match)
-    return await snapshot_response(call, outcome.session, view, changed_headers(outcome.session))
+    return await changed(call, body, lambda outcome: snapshot_answer(call, outcome, view))
 
 
 class ExplainQuery(AsOf):

@@ -6,6 +6,7 @@ from app.api.problems import (
     MEDIA_TYPE,
     STATUS,
     BodyTooLarge,
+    KeyReused,
     MalformedBody,
     NotAcceptable,
     UnsupportedMediaType,
@@ -20,11 +21,18 @@ from app.errors import (
     InvalidInput,
     LimitExceeded,
     NotFound,
+    QuotaExceeded,
+    RequestUnderWay,
     RevisionGone,
     RevisionMismatch,
+    SessionCorrupt,
     SessionExpired,
     SessionNotFound,
+    Stopping,
+    StoreAway,
+    TooManyRequests,
     TrainingFailed,
+    Unauthorized,
     Unavailable,
     WrongPhase,
 )
@@ -154,6 +162,7 @@ _EXAMPLES: dict[type[GradstepError], tuple[GradstepError, str]] = {
     type(error): (error, path)
     for error, path in (
         (MalformedBody("the body is no JSON: expected value at line 1 column 14"), "/v1/sessions"),
+        (Unauthorized("this server does not know this API key"), "/v1/sessions"),
         (NotFound("nothing is at this path; /docs lists what there is"), "/v1/session"),
         (SessionNotFound("no session has this id"), _SESSION),
         (SessionExpired("this session was not changed for too long and is gone", expired_at=1795000000.0), _SESSION),
@@ -164,6 +173,11 @@ _EXAMPLES: dict[type[GradstepError], tuple[GradstepError, str]] = {
         (NotAcceptable("this can be had as application/json"), _SESSION),
         (WrongPhase("there are no gradients to step from", "backward"), f"{_SESSION}/step"),
         (Busy("work on this session is under way"), f"{_SESSION}/step"),
+        (RequestUnderWay("a request with this Idempotency-Key is under way; ask again when it has ended"), _SESSION),
+        (KeyReused("this key was used for a request with another body or query; take a new one for this"), _SESSION),
+        (SessionCorrupt("what is stored of this session is damaged: its checksum is another"), _SESSION),
+        (Stopping("this server is stopping, and did not get to the end of this request", retry_after=1), _SESSION),
+        (StoreAway("the store of the sessions cannot be reached", retry_after=1), _SESSION),
         (RevisionMismatch("the session has moved on: it is at revision 8"), f"{_SESSION}/step"),
         (
             BodyTooLarge(
@@ -192,6 +206,20 @@ _EXAMPLES: dict[type[GradstepError], tuple[GradstepError, str]] = {
             "/v1/sessions",
         ),
         (
+            QuotaExceeded(
+                "there is no room: 21 sessions of one key would be more than the limit of 20",
+                retry_after=60, limit=20, estimate=21, setting="GRADSTEP_OWNER_SESSIONS",
+            ),
+            "/v1/sessions",
+        ),
+        (
+            TooManyRequests(
+                "each may make 60,000 calls a minute here, of which one that is long counts as many",
+                retry_after=23, limit=60_000, setting="GRADSTEP_OWNER_RATE",
+            ),
+            f"{_SESSION}/train",
+        ),
+        (
             TrainingFailed(
                 "the process that was at it has ended; the session stands where its last checkpoint was", retry_after=2
             ),
@@ -202,10 +230,12 @@ _EXAMPLES: dict[type[GradstepError], tuple[GradstepError, str]] = {
 
 _ALWAYS: tuple[type[GradstepError], ...] = (NotAcceptable, InvalidInput)
 _GROUPS: dict[str, tuple[type[GradstepError], ...]] = {
+    "key": (Unauthorized,),
     "unknown": (NotFound,),
-    "session": (SessionNotFound, SessionExpired),
-    "body": (UnsupportedMediaType, BodyTooLarge, MalformedBody, LimitExceeded, Full),
-    "change": (RevisionMismatch, Busy, WrongPhase, Full),
+    "session": (SessionNotFound, SessionExpired, SessionCorrupt),
+    "once": (RequestUnderWay, KeyReused),
+    "body": (UnsupportedMediaType, BodyTooLarge, MalformedBody, LimitExceeded, QuotaExceeded, Full),
+    "change": (RevisionMismatch, Busy, WrongPhase, RequestUnderWay, KeyReused, QuotaExceeded, Full),
     "past": (RevisionGone, Full),
     "failed": (TrainingFailed,),
     "phase": (WrongPhase,),
@@ -217,6 +247,17 @@ _CHANGED = {
     "Content-Location": {"description": "Where this revision can be read.", "schema": {"type": "string"}},
 }
 _RETRY_AFTER = {"description": "In how many seconds to try again.", "schema": {"type": "integer"}}
+_RATE = {
+    "RateLimit": {
+        "description": "How many calls are left, and in how many seconds as many again as ever: on all answers about "
+        "sessions, where there is a limit.",
+        "schema": {"type": "string"}, "example": '"calls";r=59971;t=23',
+    },
+    "RateLimit-Policy": {
+        "description": "How many calls there are (`q`) in how many seconds (`w`).",
+        "schema": {"type": "string"}, "example": '"calls";q=60000;w=60',
+    },
+}  # fmt: skip
 _LOCATION = {"description": "Where the new session is.", "schema": {"type": "string"}}
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _NPZ = {"application/x-npz": {"schema": {"type": "string", "format": "binary"}}}
@@ -231,7 +272,7 @@ def header(name: str, description: str, example: str) -> dict[str, Any]:
 def problems(*groups: str, snapshot: bool = False, not_modified: bool = False) -> dict[int | str, dict[str, Any]]:
     """The error answers of a call: those of every call, and of its groups (see `_GROUPS`)."""
     kinds = dict.fromkeys([*_ALWAYS, *(kind for group in groups for kind in _GROUPS[group])])
-    kinds[Full] = None
+    kinds |= {TooManyRequests: None, Full: None, StoreAway: None, Stopping: None}
     responses: dict[int | str, dict[str, Any]] = {}
     for kind in kinds:
         error, path = _EXAMPLES[kind]
@@ -241,6 +282,8 @@ def problems(*groups: str, snapshot: bool = False, not_modified: bool = False) -
         )
         if issubclass(kind, Unavailable):
             answer["headers"] = {"Retry-After": _RETRY_AFTER}
+        if kind is TooManyRequests:
+            answer["headers"] |= _RATE
         example = {"summary": kind.title, "value": problem(error, path)}
         answer["content"][MEDIA_TYPE]["examples"][kind.slug] = example
     if snapshot:
@@ -250,6 +293,26 @@ def problems(*groups: str, snapshot: bool = False, not_modified: bool = False) -
     if not_modified:
         responses[304] = {"description": "The client has this revision already"}
     return responses
+
+
+_KEY = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "A key that whoever runs this server gave out. A session belongs to the key that made it.",
+}
+
+
+def need_key(document: dict[str, Any]) -> None:
+    """Say in an OpenAPI document that calls about sessions need a key."""
+    document["components"]["securitySchemes"] = {"key": _KEY}
+    refused = problems("key")[STATUS[Unauthorized]]
+    challenge = {"description": "How to send a key.", "schema": {"type": "string"}, "example": "Bearer"}
+    refused["headers"] = {"WWW-Authenticate": challenge}
+    for path, operations in document["paths"].items():
+        if path.startswith("/v1/sessions"):
+            for operation in operations.values():
+                operation["security"] = [{"key": []}]
+                operation["responses"][str(STATUS[Unauthorized])] = refused
 
 
 def tensor() -> dict[int | str, dict[str, Any]]:
@@ -308,7 +371,7 @@ for name, layer in layers.items():
 
 def forked() -> dict[int | str, dict[str, Any]]:
     """The answers of the call that forks a session."""
-    return {201: {"headers": {"Location": _LOCATION, **_CHANGED}}, **problems("session", "body", "past")}
+    return {201: {"headers": {"Location": _LOCATION, **_CHANGED}}, **problems("session", "body", "past", "once")}
 
 
 _ENTRY = '{"event":"epoch","epoch":10,"steps":10,"loss":0.118,"gradient_norm":0.09,"learning_rate":0.5,"elapsed":0.001}'
@@ -345,5 +408,5 @@ def create(dry_run: type) -> dict[int | str, dict[str, Any]]:
     return {
         200: {"description": "What it would make (`dry_run`)", "model": dry_run},
         201: {"headers": {"Location": _LOCATION, **_CHANGED}},
-        **problems("body"),
+        **problems("body", "once"),
     }

@@ -14,11 +14,13 @@ MARKDOWN = "text/markdown"
 EVENTS = "text/event-stream"
 LINES = "application/jsonl"
 
+_MOST_RANGES = 100  # are looked at: others have no business in a header
+
 
 def _ranges(header: str) -> list[tuple[str, float]]:
     """The items of an Accept or Accept-Encoding header with their weights."""
     ranges = []
-    for item in header.split(","):
+    for item in header.split(",", _MOST_RANGES)[:_MOST_RANGES]:
         name, *parameters = (part.strip().lower() for part in item.split(";"))
         weight = 1.0
         for parameter in parameters:

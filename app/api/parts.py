@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import orjson
 
 from app.api.contents import View
 from app.api.snapshots import MAX_JACOBIAN, dumps, nonfinite, rounded_array, snapshot
@@ -48,7 +49,21 @@ def parts_of(session: Session, train: Train, view: View, *, with_snapshot: bool)
             body["probe"] = _answers(config, probe, frame.probe, view)
         return dumps(body)[1:-1]
 
-    return Parts(with_snapshot, inputs, nbytes, write)
+    return Parts(with_snapshot, inputs, nbytes, write, _spec(view, with_snapshot=with_snapshot))
+
+
+def parts_again(session: Session, train: Train, spec: bytes) -> Parts | None:
+    """The same parts, from their `spec`: in another process."""
+    shown = orjson.loads(spec)
+    samples = None if shown["samples"] is None else slice(*shown["samples"])
+    view = View(frozenset(shown["parts"]), shown["layers"], samples, shown["decimals"], shown["limit"])
+    return parts_of(session, train, view, with_snapshot=shown["with_snapshot"])
+
+
+def _spec(view: View, *, with_snapshot: bool) -> bytes:
+    samples = None if view.samples is None else (view.samples.start, view.samples.stop)
+    shown = {**view._asdict(), "parts": sorted(view.parts), "samples": samples, "with_snapshot": with_snapshot}
+    return orjson.dumps(shown, default=list)
 
 
 def _answers(config: Config, probe: Probe, vector: Array, view: View) -> dict[str, Any]:

@@ -12,9 +12,11 @@ from fastapi import APIRouter, Body, Query, Response
 from pydantic import Field, JsonValue
 
 from app.api import examples, negotiation
+from app.api.changes import snapshot_answer
+from app.api.once import answered
 from app.api.problems import timestamp
-from app.api.responses import Answer, changed_headers, check_size, json_response, snapshot_response, view_of
-from app.api.routing import AsOf, ChangeCall, Parameters, ReadCall, Route, offers, takes_npz
+from app.api.responses import Answer, check_size, json_response, view_of
+from app.api.routing import AsOf, ChangeCall, ForkCall, Parameters, ReadCall, Route, offers, takes_npz
 from app.api.schemas import (
     ComparisonSchema,
     CurvesSchema,
@@ -22,7 +24,7 @@ from app.api.schemas import (
     SessionSchema,
     SnapshotSchema,
 )
-from app.api.sessions import described
+from app.api.sessions import made
 from app.api.snapshots import SnapshotQuery, nonfinite_word
 from app.engine import names, tensors
 from app.engine.compare import compare
@@ -30,6 +32,7 @@ from app.engine.curves import Columns, put_together
 from app.engine.spec import Model
 from app.errors import FieldError, InvalidInput, pointer_to
 from app.sessions.lineage import curves_of, curves_work
+from app.sessions.once import Changed, Once
 from app.sessions.operations import Train
 from app.sessions.revisions import Revision
 from app.sessions.session import Session
@@ -205,20 +208,27 @@ async def rewind(
     if body.revision is None and body.epoch is None:
         raise InvalidInput([FieldError("", "takes a revision or an epoch to go to")])
     view = view_of(call, query, None)
-    session = await call.sessions.rewind(call.session.id, body.revision, body.epoch, call.if_match)
-    return await snapshot_response(call, session, view, changed_headers(session))
+
+    async def change(once: Once | None) -> Changed:
+        to = body.revision, body.epoch
+        return Changed(await call.sessions.rewind(call.session.id, *to, call.if_match, once), None)
+
+    return await answered(call.key, change, lambda outcome: snapshot_answer(call, outcome, view))
 
 
 @router.post(
     "/fork", status_code=201, response_model=SessionSchema, summary="Fork the session",
     responses=examples.forked(),
 )  # fmt: skip
-async def fork(call: ReadCall, body: Annotated[Fork, Body(openapi_examples=examples.FORK)] = Fork()) -> Response:  # noqa: B008
+async def fork(call: ForkCall, body: Annotated[Fork, Body(openapi_examples=examples.FORK)] = Fork()) -> Response:  # noqa: B008
     """A new session that goes on from a revision, or from an epoch, of this one. Neither can change the other."""
     there = await call.sessions.past.at(call.session, body.revision, body.epoch, "/")
     name = body.name if "name" in body.model_fields_set else call.session.name
-    session = await call.sessions.fork(there, name)
-    return await described(call, session, 201, {"Location": f"/v1/sessions/{session.id}"})
+
+    async def change(once: Once | None) -> Changed:
+        return Changed(await call.sessions.fork(there, name, once=once), None)
+
+    return await answered(call.key, change, lambda outcome: made(call, outcome.session))
 
 
 class Tolerance(AsOf):
@@ -252,7 +262,7 @@ async def diff(call: ReadCall, query: Annotated[DiffQuery, Query()]) -> Response
             [FieldError("?against", "takes a session to compare with, or against_revision its revision")]
         )
     session = call.session
-    other = await call.sessions.load(session.id if query.against is None else query.against)
+    other = await call.sessions.load(session.id if query.against is None else query.against, call.owner)
     there = await call.sessions.past.at(other, query.against_revision, query.against_epoch, "?against_")
     work = COMPARE_WORK * (session.state.nbytes + there.state.nbytes) // 8
     body = await call.sessions.read(work, lambda: _compare(session, there, query))

@@ -15,6 +15,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 
+from app.api.headers import SECURITY
+from app.api.tracing import request_id
 from app.errors import (
     MAX_FIELD_ERRORS,
     Busy,
@@ -24,11 +26,18 @@ from app.errors import (
     InvalidInput,
     LimitExceeded,
     NotFound,
+    QuotaExceeded,
+    RequestUnderWay,
     RevisionGone,
     RevisionMismatch,
+    SessionCorrupt,
     SessionExpired,
     SessionNotFound,
+    Stopping,
+    StoreAway,
+    TooManyRequests,
     TrainingFailed,
+    Unauthorized,
     Unavailable,
     WrongPhase,
 )
@@ -45,6 +54,41 @@ class MalformedBody(GradstepError):
 
     slug = "malformed-body"
     title = "Malformed body"
+
+
+class KeyReused(GradstepError):
+    """The `Idempotency-Key` was used for something else within the last day: what was sent then was not the same."""
+
+    slug = "idempotency-key-reused"
+    title = "Idempotency-Key used before"
+
+
+class MalformedRequest(GradstepError):
+    """What was sent is no HTTP/1.1."""
+
+    slug = "malformed-request"
+    title = "Malformed request"
+
+
+class RequestTimeout(GradstepError):
+    """The rest of the request did not come in time. Nothing has been changed."""
+
+    slug = "request-timeout"
+    title = "Request took too long"
+
+
+class Misdirected(GradstepError):
+    """The request's `Host` is none that this server answers for."""
+
+    slug = "misdirected"
+    title = "Another server's request"
+
+
+class HeadersTooLarge(GradstepError):
+    """Headers of more bytes than this server takes."""
+
+    slug = "headers-too-large"
+    title = "Headers too large"
 
 
 class NotAcceptable(GradstepError):
@@ -84,21 +128,33 @@ class InternalError(GradstepError):
 
 STATUS: dict[type[GradstepError], int] = {
     MalformedBody: 400,
+    MalformedRequest: 400,
+    Unauthorized: 401,
     NotFound: 404,
     SessionNotFound: 404,
     MethodNotAllowed: 405,
     NotAcceptable: 406,
+    RequestTimeout: 408,
     WrongPhase: 409,
     Busy: 409,
+    RequestUnderWay: 409,
     SessionExpired: 410,
     RevisionGone: 410,
+    SessionCorrupt: 410,
     RevisionMismatch: 412,
     BodyTooLarge: 413,
     UnsupportedMediaType: 415,
+    Misdirected: 421,
     InvalidInput: 422,
+    KeyReused: 422,
     LimitExceeded: 422,
+    QuotaExceeded: 429,
+    TooManyRequests: 429,
+    HeadersTooLarge: 431,
     InternalError: 500,
     Full: 503,
+    StoreAway: 503,
+    Stopping: 503,
     TrainingFailed: 503,
 }
 KINDS = {kind.slug: kind for kind in STATUS}
@@ -139,10 +195,14 @@ def timestamp(seconds: float) -> str:
 
 def respond(request: Request, error: GradstepError, headers: dict[str, str] | None = None) -> Response:
     """The answer that tells a client of an error."""
-    body = problem(error, quote(request.url.path, safe="/:@!$&'()*+,;=~"))
-    headers = dict(headers or {})
+    body = problem(error, quote(request.url.path[:_MAX_TEXT], safe="/:@!$&'()*+,;=~"))
+    headers = {**SECURITY, **(headers or {})}
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(error.retry_after)
+    if body["status"] >= 500:
+        body["request_id"] = headers["X-Request-Id"] = request_id(request.scope)
     return Response(orjson.dumps(body), body["status"], headers, media_type=MEDIA_TYPE)
 
 
@@ -169,7 +229,12 @@ def install(app: FastAPI) -> None:
         return respond(request, NotFound("nothing is at this path; /docs lists what there is"))
 
     async def on_fault(request: Request, error: Exception) -> Response:
-        log.error("a fault while answering %s %s", request.method, request.url.path, exc_info=error)
+        name = request_id(request.scope)
+        told = {"request_id": name, "method": request.method, "path": request.url.path}
+        log.error(
+            "a fault while answering %s %r (request %s)", request.method, request.url.path, name, exc_info=error,
+            extra={"fields": told},
+        )  # fmt: skip
         return respond(request, InternalError("something went wrong here; the server's log says what"))
 
     app.add_exception_handler(GradstepError, on_gradstep_error)

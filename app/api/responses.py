@@ -9,6 +9,7 @@ from fastapi import Response
 
 from app.api import negotiation
 from app.api.contents import View
+from app.api.headers import RAW_SECURITY
 from app.api.routing import Call, SessionCall
 from app.api.snapshots import PIECE, SnapshotQuery, arrays, dumps, snapshot_json
 from app.engine import names
@@ -30,6 +31,7 @@ class Answer(Response):
         self.status_code, self.body, self.background = status, content, None
         headers |= {"Content-Type": media_type, "Content-Length": str(len(content))}
         self.raw_headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+        self.raw_headers += RAW_SECURITY
 
 
 async def json_response(

@@ -7,8 +7,9 @@ that FastAPI makes the OpenAPI document of:
     unknown path 404 · method 405 · session 404, 410 · Accept 406 · Content-Type 415 · size 413 · syntax 400 ·
     body, then query, then headers 422 · as of when 410 · If-Match 412 · busy, then wrong phase 409 · room 503 · act
 
-(Keys and rates belong between the method and the session, the replay of an answer before If-Match.) The routers do the
-first two, this module those up to 422, and `Sessions` the rest.
+The API key (401) and the rate (429) come before the session. A request with an `Idempotency-Key` has its body received,
+and its answer looked for, before all that is about the session. The routers do the first two, this module those up to
+422, and `Sessions` the rest.
 """
 
 from collections.abc import Callable, Coroutine, Sequence
@@ -25,9 +26,15 @@ from starlette.types import Receive, Scope, Send
 
 from app.api import negotiation
 from app.api.bodies import JsonBody
-from app.errors import FieldError, InvalidInput, field_errors
+from app.api.keys import Keys
+from app.api.once import MAX_LENGTH, Key, key_of, response_of
+from app.errors import FieldError, GradstepError, InvalidInput, field_errors
+from app.sessions.once import Replayed
 from app.sessions.service import Sessions
 from app.sessions.session import Session
+
+MAX_PARAMETERS = 100  # of a query, before any is looked at
+BODY_BYTE_WORK = 30  # to read and check a byte of a body, in the units of `app.engine.cost`
 
 
 class Parameters(BaseModel):
@@ -45,13 +52,18 @@ class AsOf(Parameters):
 
 @dataclass(slots=True)
 class Call:
-    """What every endpoint may need: the request, the sessions, and what the headers ask for."""
+    """What every endpoint may need: the request, whose it is, the sessions, and what the headers ask for.
+
+    `key` is what it is to be done once by, where it has such a thing.
+    """
 
     request: Request
     headers: dict[str, str]
     sessions: Sessions
+    owner: str
     accept: str
     if_match: frozenset[int] | None
+    key: Key | None
 
 
 @dataclass(slots=True)
@@ -65,19 +77,37 @@ def _call() -> None:
     """Stands in the signature of an endpoint for what `Route` gives it."""
 
 
+SessionId = Annotated[str, Path(description="The session's id.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(max_length=MAX_LENGTH, description="Do this once, however often it is sent with this key within a day."),
+]
+
+
 def _session_call(
-    session_id: Annotated[str, Path(description="The session's id.")],
+    session_id: SessionId,
     if_match: Annotated[str | None, Header(description='Refuse (412) unless at this revision: `"7"`.')] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> None:
-    """Documents what a call about a session takes."""
+    """Documents what a call that changes a session takes."""
 
 
-def _session_read(session_id: Annotated[str, Path(description="The session's id.")]) -> None:
+def _session_read(session_id: SessionId) -> None:
     """Documents what a read of a session takes."""
 
 
+def _new_call(idempotency_key: IdempotencyKey = None) -> None:
+    """Documents what a call that makes a session takes."""
+
+
+def _fork_call(session_id: SessionId, idempotency_key: IdempotencyKey = None) -> None:
+    """Documents what a call that makes sessions of another takes."""
+
+
 AnyCall = Annotated[Call, Depends(_call)]
+NewCall = Annotated[Call, Depends(_new_call)]
 ReadCall = Annotated[SessionCall, Depends(_session_read)]
+ForkCall = Annotated[SessionCall, Depends(_fork_call)]
 ChangeCall = Annotated[SessionCall, Depends(_session_call)]
 
 
@@ -123,30 +153,72 @@ class Route(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         endpoint = cast(Callable[..., Coroutine[Any, Any, Response]], self.endpoint)
         media_types: Sequence[str] = endpoint.__dict__.get("offers", (negotiation.JSON,))
-        about_session = "{session_id}" in self.path
+        about_session, guarded = "{session_id}" in self.path, self.path.startswith("/v1/sessions")
         hints = endpoint.__annotations__
-        conditional = hints["call"] is ChangeCall
+        conditional, makes = hints["call"] is ChangeCall, hints["call"] in (NewCall, ForkCall)
         takes = endpoint.__dict__.get("takes", ())
         body = JsonBody(_type_of(hints["body"], BodyParam), takes) if "body" in hints else None
         query = _Query(hints["query"]) if "query" in hints else _NO_QUERY
 
         async def handle(request: Request) -> Response:
             sessions: Sessions = request.app.state.sessions
-            headers = _headers(request.scope["headers"])
+            headers, owner = _headers(request.scope["headers"]), ""
+            if guarded:
+                keys: Keys = request.app.state.keys
+                owner = keys.owner_of(headers.get("authorization"))
+                if sessions.rates is not None:  # what ends work, or frees room, is never refused
+                    await sessions.rates.enter(owner, refuse=request.method != "DELETE")
+            if "idempotency-key" in headers and (conditional or makes):
+                return await once(request, headers, sessions, owner)
+            return await act(request, headers, sessions, owner)
+
+        async def act(
+            request: Request,
+            headers: dict[str, str],
+            sessions: Sessions,
+            owner: str,
+            key: Key | None = None,
+            text: bytes | None = None,
+        ) -> Response:
             if about_session:
-                session = await sessions.load(request.path_params["session_id"])
+                session = await sessions.load(request.path_params["session_id"], owner)
             accept = negotiation.choose(headers.get("accept"), media_types)
             arguments = {}
             if body is not None:
-                arguments["body"] = await body.read(headers, request.receive, sessions)
+                if text is None:
+                    text = await body.receive(headers, request.receive, sessions.settings)
+                if sessions.rates is not None:
+                    await sessions.rates.pay(BODY_BYTE_WORK * len(text))
+                arguments["body"] = await body.parse(headers, text, sessions)
             if (asked := query.read(request)) is not None:
                 arguments["query"] = asked
                 if about_session and isinstance(asked, AsOf):
                     session = await sessions.past.at(session, asked.revision, asked.epoch)
             if_match = negotiation.revisions(headers.get("if-match")) if conditional else None
             if about_session:
-                return await endpoint(SessionCall(request, headers, sessions, accept, if_match, session), **arguments)
-            return await endpoint(Call(request, headers, sessions, accept, if_match), **arguments)
+                call = SessionCall(request, headers, sessions, owner, accept, if_match, key, session)
+                return await endpoint(call, **arguments)
+            return await endpoint(Call(request, headers, sessions, owner, accept, if_match, key), **arguments)
+
+        async def once(request: Request, headers: dict[str, str], sessions: Sessions, owner: str) -> Response:
+            text = b"" if body is None else await body.receive(headers, request.receive, sessions.settings)
+            place = sessions.id_for if makes else lambda _: str(request.path_params["session_id"])
+            key = key_of(request, headers, owner, text, place)
+            with sessions.at_work(key.digest):
+                reply = await sessions.store.reply(key.place, key.digest)
+                if reply is None or reply.run is not None:
+                    try:
+                        if reply is not None:
+                            key.check(reply)
+                        return await act(request, headers, sessions, owner, key, text)
+                    except Replayed as replayed:
+                        reply = replayed.reply
+                    except GradstepError:  # it may be refused because another process has done it since
+                        reply = await sessions.store.reply(key.place, key.digest)
+                        if reply is None or reply.run is not None:
+                            raise
+                key.check(reply)
+                return response_of(reply)
 
         return handle
 
@@ -176,6 +248,8 @@ class _Query:
         """The validated parameters; unknown ones are refused with the rest (InvalidInput)."""
         if not request.scope["query_string"] and self.default is not None:
             return self.default
+        if request.scope["query_string"].count(b"&") >= MAX_PARAMETERS:
+            raise InvalidInput([FieldError("?", f"takes at most {MAX_PARAMETERS} parameters")])
         values = dict(request.query_params)
         try:
             return self.adapter.validate_python(values)

@@ -7,9 +7,10 @@ from fastapi import APIRouter, Body, Depends, Path, Query, Response
 from pydantic import Field
 
 from app.api import examples, negotiation
+from app.api.changes import kept
 from app.api.progress import describe_run, location, result_numbers
 from app.api.responses import json_response, view_of
-from app.api.routing import Parameters, ReadCall, Route, SessionCall, offers
+from app.api.routing import ForkCall, Parameters, ReadCall, Route, SessionCall, offers
 from app.api.schemas import RunListSchema, RunSchema
 from app.api.snapshots import SnapshotQuery
 from app.api.streams import has_seen_all, stream
@@ -56,7 +57,7 @@ async def list_runs(call: ReadCall, query: Annotated[RunsQuery, Query()]) -> Res
 
     `next` is the URL of the next page, or null.
     """
-    runs = call.sessions.runs.of(call.session.id)
+    runs = await call.sessions.runs.of(call.session.id)
     first = next((at for at, run in enumerate(runs, 1) if run.id == query.after), None)
     if query.after is None:
         first = 0
@@ -71,8 +72,8 @@ async def list_runs(call: ReadCall, query: Annotated[RunsQuery, Query()]) -> Res
     )
 
 
-def _find(call: SessionCall) -> Run:
-    return call.sessions.runs.find(call.session.id, call.request.path_params["run"])
+async def _find(call: SessionCall) -> Run:
+    return await call.sessions.runs.find(call.session.id, call.request.path_params["run"])
 
 
 @router.get(
@@ -85,13 +86,13 @@ async def read_run(call: RunCall, query: Annotated[SnapshotQuery, Query()]) -> R
 
     Any number of clients may watch, come and go; the run goes on without them.
     """
-    run, view = _find(call), view_of(call, query, None)
+    run, view = await _find(call), view_of(call, query, None)
     if call.accept == negotiation.JSON:
         headers = {"Vary": "Accept"}
         return await json_response(call, lambda: describe_run(run), headers=headers, numbers=result_numbers(run))
     if has_seen_all(call, run):
         return Response(status_code=204)
-    return stream(call, run, view)
+    return stream(call, await call.sessions.runs.follow(call.session.id, run.id), view)
 
 
 @router.delete(
@@ -100,21 +101,21 @@ async def read_run(call: RunCall, query: Annotated[SnapshotQuery, Query()]) -> R
 )  # fmt: skip
 async def cancel(call: RunCall, query: Annotated[CancelQuery, Query()]) -> Response:
     """Ask a run to end: after the step that it is at, or when its epoch is done. One that is over stays as it is."""
-    run = _find(call)
-    run.end_early(Ending("cancelled", at_epoch=query.at == "epoch"))
+    run = await _find(call)
+    await call.sessions.runs.end(run, Ending("cancelled", at_epoch=query.at == "epoch"))
     return await json_response(call, lambda: describe_run(run), 202, numbers=result_numbers(run))
 
 
 @router.post(
     "/sweep", status_code=202, response_model=RunSchema, summary="Try several settings",
-    responses=examples.accepted("session", "body"),
+    responses=examples.accepted("session", "body", "once"),
 )  # fmt: skip
-async def sweep(call: ReadCall, body: Annotated[Sweep, Body(openapi_examples=examples.SWEEP)]) -> Response:
+async def sweep(call: ForkCall, body: Annotated[Sweep, Body(openapi_examples=examples.SWEEP)]) -> Response:
     """Fork the session once for each combination of these settings, and train each fork.
 
     Answers a run, whose result lists the forks. A `seed` makes its forks start anew, from numbers drawn with it.
     """
     if body.train.probe is not None:
         raise InvalidInput([FieldError("/train/probe", "goes with entries that are streamed, which a sweep has not")])
-    run = await call.sessions.sweep(call.session, body)
-    return await json_response(call, lambda: describe_run(run), 202, {"Location": location(run)})
+    run = await call.sessions.sweep(call.session, body, call.key and call.key.digest)
+    return await kept(call, await json_response(call, lambda: describe_run(run), 202, {"Location": location(run)}))

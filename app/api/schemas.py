@@ -350,6 +350,7 @@ class Problem(TypedDict):
     estimate: NotRequired[int]
     setting: NotRequired[str]
     expired_at: NotRequired[str]
+    request_id: NotRequired[str]
 
 
 class ProblemKindSchema(TypedDict):

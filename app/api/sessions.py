@@ -7,10 +7,12 @@ from fastapi import APIRouter, Body, Query, Response
 from pydantic import Discriminator, Field, Tag
 
 from app.api import examples, negotiation
+from app.api.changes import changed
+from app.api.once import answered
 from app.api.problems import timestamp
 from app.api.progress import describe_run
 from app.api.responses import NUMBER_WORK, Answer, changed_headers, json_response, snapshot_response, view_of
-from app.api.routing import AnyCall, AsOf, Call, ChangeCall, Parameters, ReadCall, Route, offers, takes_tables
+from app.api.routing import AnyCall, AsOf, Call, ChangeCall, NewCall, Parameters, ReadCall, Route, offers, takes_tables
 from app.api.schemas import (
     DataSchema,
     DryRunSchema,
@@ -28,6 +30,7 @@ from app.errors import FieldError, InvalidInput
 from app.exports.document import Document, export, restore, rows_in_use
 from app.exports.pytorch import to_pytorch
 from app.sessions.edits import Change, NewData
+from app.sessions.once import Changed, Once
 from app.sessions.runs import Run
 from app.sessions.session import Session, rows_to_json
 
@@ -120,7 +123,7 @@ async def described(call: Call, session: Session, status: int = 200, headers: di
     responses=examples.create(DryRunSchema),
 )
 async def create(
-    call: AnyCall,
+    call: NewCall,
     body: Annotated[NewSession, Body(openapi_examples=examples.CONFIGS)],
     query: Annotated[CreateQuery, Query()],
 ) -> Response:
@@ -146,7 +149,15 @@ async def create(
             call, lambda: {"config": draft.full_config, "parameter_count": count, "estimate": estimate},
             numbers=count + (draft.data.nbytes // 8 if draft.data else 0),
         )  # fmt: skip
-    session = await sessions.create(draft, state)
+
+    async def change(once: Once | None) -> Changed:
+        return Changed(await sessions.create(draft, state, owner=call.owner, once=once), None)
+
+    return await answered(call.key, change, lambda outcome: made(call, outcome.session))
+
+
+async def made(call: Call, session: Session) -> Response:
+    """An answer that describes a new session."""
     return await described(call, session, 201, {"Location": f"/v1/sessions/{session.id}"})
 
 
@@ -155,15 +166,15 @@ async def create(
 )
 async def list_sessions(call: AnyCall, query: Annotated[ListQuery, Query()]) -> Response:
     """The sessions, oldest first, without their configs. `next` is the URL of the next page, or null."""
-    found = await call.sessions.store.list(query.limit + 1, _place(query.after))
+    found = await call.sessions.store.list(call.owner, query.limit + 1, _place(query.after))
     shown, following = found[: query.limit], None
     if len(found) > query.limit:
         after = f"{shown[-1].created_at!r}~{shown[-1].id}"
         following = f"/v1/sessions?{urlencode({'limit': query.limit, 'after': after})}"
     work = CONFIG_BYTE_WORK * sum(len(session.config_json) for session in shown)
-    training = call.sessions.runs.training
+    runs = {session.id: await call.sessions.run_of(session) for session in shown if session.run is not None}
     items = await call.sessions.read(
-        work, lambda: [describe(session, training(session.id), config=False) for session in shown]
+        work, lambda: [describe(session, runs.get(session.id), config=False) for session in shown]
     )
     return await json_response(call, lambda: {"items": items, "next": following})
 
@@ -184,7 +195,7 @@ def _place(after: str | None) -> tuple[float, str] | None:
 )  # fmt: skip
 async def read(call: ReadCall) -> Response:
     """A session with its completed config, which can be posted again. Reading does not prolong it."""
-    session, run = call.session, call.sessions.runs.training(call.session.id)
+    session, run = call.session, await call.sessions.run_of(call.session)
     return await json_response(call, lambda: describe(session, run), numbers=_numbers(session))
 
 
@@ -194,8 +205,7 @@ async def read(call: ReadCall) -> Response:
 )  # fmt: skip
 async def change(call: ChangeCall, body: Annotated[Change, Body(openapi_examples=examples.CHANGES)]) -> Response:
     """JSON Merge Patch (RFC 7396): what is not named stays as it is. One revision."""
-    outcome = await call.sessions.change(call.session.id, body, call.if_match)
-    return await described(call, outcome.session)
+    return await changed(call, body, lambda outcome: described(call, outcome.session))
 
 
 @router.delete(
@@ -204,7 +214,15 @@ async def change(call: ChangeCall, body: Annotated[Change, Body(openapi_examples
 )  # fmt: skip
 async def delete(call: ChangeCall) -> Response:
     """End a session and forget it."""
-    await call.sessions.delete(call.session.id, call.if_match)
+
+    async def change(once: Once | None) -> Changed:
+        await call.sessions.delete(call.session.id, call.if_match, once)
+        return Changed(call.session, None)
+
+    return await answered(call.key, change, _deleted)
+
+
+async def _deleted(outcome: Changed) -> Response:
     return Response(status_code=204)
 
 
@@ -241,8 +259,7 @@ async def replace_data(
     null. One revision.
     """
     rows = await rows_of(call, body, query)
-    outcome = await call.sessions.change(call.session.id, NewData(rows), call.if_match)
-    return await described(call, outcome.session)
+    return await changed(call, NewData(rows), lambda outcome: described(call, outcome.session))
 
 
 @router.get(

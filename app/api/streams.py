@@ -16,6 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.api import negotiation
 from app.api.contents import View
+from app.api.headers import SECURITY
 from app.api.problems import problem
 from app.api.progress import location, result_numbers, result_to_json, stopped_to_json
 from app.api.responses import NUMBER_WORK, size_of
@@ -37,7 +38,7 @@ class Stream(StreamingResponse):
     def __init__(
         self, content: AsyncIterator[bytes], media_type: str, headers: dict[str, str], at_end: Callable[[], None]
     ) -> None:
-        headers |= {"Cache-Control": "no-cache", "X-Accel-Buffering": "no", "Vary": "Accept"}
+        headers |= {"Cache-Control": "no-cache", "X-Accel-Buffering": "no", "Vary": "Accept", **SECURITY}
         super().__init__(content, headers=headers, media_type=media_type)
         self._at_end = at_end
 
@@ -74,7 +75,7 @@ def stream(call: SessionCall, run: Run, view: View, *, ends_run: bool = False) -
 
     def leave() -> None:
         if ends_run:
-            run.end_early(Ending("disconnected"))
+            call.sessions.runs.end_soon(run, Ending("disconnected"))
 
     return Stream(_follow(call, run, view, position), call.accept, {"Location": location(run)}, leave)
 

@@ -32,7 +32,7 @@ class History:
         "state_bytes",
     )  # fmt: skip
 
-    def __init__(self, first: Revision, budget: int, ancestors: Sequence[Curve] = ()) -> None:
+    def __init__(self, first: Revision | None, budget: int, ancestors: Sequence[Curve] = ()) -> None:
         self.revisions = Revisions()
         self.ancestors = tuple(ancestors)
         self.entry_bytes = sum(curve.rows.nbytes for curve in ancestors)
@@ -42,7 +42,8 @@ class History:
         self._stride, self._hand = 2, 1
         self._oldest = 0  # no state before it is kept
         self._lost: set[int] = set()  # the revisions whose states are gone for good
-        self._put(first)
+        if first is not None:  # without one, it is still to be filled
+            self._put(first)
 
     @property
     def nbytes(self) -> int:

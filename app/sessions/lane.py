@@ -24,6 +24,11 @@ class Lane:
         self._pending = 0
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="lane")
 
+    @property
+    def pending(self) -> int:
+        """How many calls are at work, or wait for it."""
+        return self._pending
+
     def check_room(self) -> None:
         """Raise Full where the queue is."""
         if self._pending >= self._limit:

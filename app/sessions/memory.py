@@ -4,6 +4,7 @@ Its coroutines never suspend, so that what runs inline between a load and a comm
 lock and meets no conflict.
 """
 
+import secrets
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -14,11 +15,13 @@ from app.errors import Full, RevisionGone, SessionExpired, SessionNotFound
 from app.sessions.history import History
 from app.sessions.revisions import Revision
 from app.sessions.session import Session
-from app.sessions.store import Conflict
+from app.sessions.shares import Shares
+from app.sessions.store import REPLIES_KEPT_SECONDS, Conflict, Reply
 from app.settings import Settings
 
 EXPIRED_KEPT_SECONDS = 24 * 3600
 EXPIRED_KEPT = 100_000
+_REPLY_BYTES = 1_000  # beside its body
 
 
 class MemoryStore:
@@ -29,26 +32,40 @@ class MemoryStore:
         self._clock = clock
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._histories: dict[str, History] = {}
-        self._expired: OrderedDict[str, float] = OrderedDict()
+        self._expired: OrderedDict[str, tuple[float, str]] = OrderedDict()
+        self._replies: OrderedDict[str, tuple[float, Reply]] = OrderedDict()
         self._held: dict[str, int] = {}
         self._reserved: set[str] = set()
         self._pins: Counter[str] = Counter()
         self._total = 0
+        self._shares = Shares(settings) if settings.owner_sessions or settings.owner_bytes else None
+        self.secret = secrets.token_bytes(32)
 
-    async def reserve(self, session_id: str, nbytes: int) -> None:
+    async def open(self) -> None:
+        """There is nothing to open."""
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+    async def ready(self) -> None:
+        """It is always there."""
+
+    async def reserve(self, session_id: str, nbytes: int, owner: str = "") -> None:
         held = self._held.get(session_id)
         if held is None:
             self._expire()
         if held is None and len(self._held) >= self._settings.max_sessions:
             raise self._full("max_sessions", len(self._held) + 1)
         grown = nbytes if held is None else max(nbytes + self._histories[session_id].nbytes, held)
+        if self._shares is not None:
+            grown = self._within_share(self._shares, session_id, nbytes, grown, owner)
         missing = self._total - (held or 0) + grown - self._settings.max_bytes
         if missing > 0 and not self._let_go(missing):
             raise self._full("max_bytes", self._total - (held or 0) + grown)
         if missing > 0 and held is not None:  # its own history may be smaller by now
             grown = max(nbytes + self._histories[session_id].nbytes, self._held[session_id])
         self._reserved.add(session_id)
-        self._hold(session_id, grown)
+        self._hold(session_id, grown, owner)
 
     async def release(self, session_id: str) -> None:
         self._reserved.discard(session_id)
@@ -66,17 +83,22 @@ class MemoryStore:
             del self._pins[session_id]
             self._look_again(session_id)
 
-    async def create(self, session: Session, first: Revision, ancestors: Sequence[Curve] = ()) -> None:
+    async def create(
+        self, session: Session, first: Revision, ancestors: Sequence[Curve] = (), reply: Reply | None = None
+    ) -> None:
+        if session.id in self._sessions:
+            raise Conflict
+        self._keep(reply)
         self._histories[session.id] = History(first, self._settings.max_history, ancestors)
         self._put(session)
 
-    async def load(self, session_id: str) -> Session:
+    async def load(self, session_id: str, owner: str | None = None) -> Session:
         self._expire()
         session = self._sessions.get(session_id)
-        if session is not None:
+        if session is not None and owner in (None, session.owner):
             return session
-        expired_at = self._expired.get(session_id)
-        if expired_at is not None:
+        expired_at, whose = self._expired.get(session_id, (0, None))
+        if whose is not None and owner in (None, whose):
             raise SessionExpired("this session was not changed for too long and is gone", expired_at=expired_at)
         raise SessionNotFound("no session has this id")
 
@@ -84,10 +106,11 @@ class MemoryStore:
         await self.load(session_id)
         return self._histories[session_id]
 
-    async def commit(self, session: Session, revision: Revision | None, after: int) -> None:
+    async def commit(self, session: Session, revision: Revision | None, after: int, reply: Reply | None = None) -> None:
         current = self._sessions.get(session.id) or await self.load(session.id)
         if session.version != current.version + 1:
             raise Conflict
+        self._keep(reply)
         history = self._histories[session.id]
         if revision is None:
             history.revive(session.revision, session.state)
@@ -101,21 +124,50 @@ class MemoryStore:
             with suppress(RevisionGone):
                 history.remember(revision, digest)
 
-    async def delete(self, session_id: str, version: int) -> None:
+    async def delete(self, session_id: str, version: int, reply: Reply | None = None) -> None:
         current = await self.load(session_id)
         if version != current.version:
             raise Conflict
+        self._keep(reply)
         del self._sessions[session_id], self._histories[session_id]
         self._hold(session_id, None)
 
-    async def list(self, limit: int, after: tuple[float, str] | None = None) -> list[Session]:
+    async def reply(self, session_id: str, key: str) -> Reply | None:
         self._expire()
-        later = (s for s in self._sessions.values() if after is None or (s.created_at, s.id) > after)
+        kept = self._replies.get(key)
+        return None if kept is None else kept[1]
+
+    async def keep(self, session_id: str, reply: Reply) -> Reply:
+        if (kept := await self.reply(session_id, reply.key)) is not None:
+            return kept
+        self._keep(reply)
+        return reply
+
+    async def list(self, owner: str, limit: int, after: tuple[float, str] | None = None) -> list[Session]:
+        self._expire()
+        own = (session for session in self._sessions.values() if session.owner == owner)
+        later = (session for session in own if after is None or (session.created_at, session.id) > after)
         return nsmallest(limit, later, key=lambda session: (session.created_at, session.id))
 
     async def count(self) -> int:
         self._expire()
         return len(self._sessions)
+
+    def _keep(self, reply: Reply | None) -> None:
+        """Keep an answer for a day. Raises Full, before anything is done."""
+        if reply is not None:
+            self._forget(reply.key)
+            nbytes = _REPLY_BYTES + len(reply.body)
+            missing = self._total + nbytes - self._settings.max_bytes
+            if missing > 0 and not self._let_go(missing):
+                raise self._full("max_bytes", self._total + nbytes)
+            self._total += nbytes
+            self._replies[reply.key] = (self._clock() + REPLIES_KEPT_SECONDS, reply)
+
+    def _forget(self, key: str) -> None:
+        """Let go of an answer, if it is kept."""
+        if kept := self._replies.pop(key, None):
+            self._total -= _REPLY_BYTES + len(kept[1].body)
 
     def _put(self, session: Session) -> None:
         self._sessions[session.id] = session
@@ -126,9 +178,26 @@ class MemoryStore:
     def _size(self, session: Session) -> int:
         return session.nbytes + self._histories[session.id].nbytes
 
-    def _let_go(self, nbytes: int) -> bool:
-        """Make room for so many bytes by letting old states go, of the session that is longest unchanged first."""
-        idle = [session for session in self._sessions.values() if session.id not in self._reserved]
+    def _within_share(self, shares: Shares, session_id: str, nbytes: int, grown: int, owner: str) -> int:
+        """What a session is to grow to, within what its owner may have. Raises QuotaExceeded."""
+        session = self._sessions.get(session_id)
+        if session is None:
+            shares.check_count(owner)
+        else:
+            owner = session.owner
+        if (missing := shares.missing(session_id, grown, owner)) > 0:
+            self._let_go(missing, owner)
+            if session is not None:  # its own history may be smaller by now
+                grown = max(nbytes + self._histories[session_id].nbytes, self._held[session_id])
+            shares.check_bytes(session_id, grown, owner)
+        return grown
+
+    def _let_go(self, nbytes: int, owner: str | None = None) -> bool:
+        """Make room for so many bytes by letting old states go, of the session that is longest unchanged first.
+
+        With an owner, of theirs alone. Where that would not be enough, all states are kept.
+        """
+        idle = [one for one in self._sessions.values() if one.id not in self._reserved and owner in (None, one.owner)]
         if sum(self._histories[session.id].state_bytes for session in idle) < nbytes:
             return False
         for session in idle:
@@ -147,11 +216,13 @@ class MemoryStore:
         if session and session.expires_at <= self._clock():
             self._sessions.move_to_end(session_id, last=False)
 
-    def _hold(self, session_id: str, nbytes: int | None) -> None:
-        """Count the memory of a session; None for one that is gone."""
+    def _hold(self, session_id: str, nbytes: int | None, owner: str = "") -> None:
+        """Count the memory of a session; None for one that is gone. `owner` tells whose it is, if it is new."""
         self._total += (nbytes or 0) - self._held.pop(session_id, 0)
         if nbytes is not None:
             self._held[session_id] = nbytes
+        if self._shares is not None:
+            self._shares.hold(session_id, nbytes, owner)
 
     def _expire(self) -> None:
         """Let go of what is over its time; where nothing is, this is a look at the two that come first."""
@@ -166,9 +237,14 @@ class MemoryStore:
                 continue
             del self._sessions[first.id], self._histories[first.id]
             self._hold(first.id, None)
-            self._expired[first.id] = first.expires_at
+            self._expired[first.id] = (first.expires_at, first.owner)
+        while self._replies:
+            key, (until, _) = next(iter(self._replies.items()))
+            if until > now:
+                break
+            self._forget(key)
         while self._expired:
-            expired_at = next(iter(self._expired.values()))
+            expired_at, _ = next(iter(self._expired.values()))
             if expired_at > now - EXPIRED_KEPT_SECONDS and len(self._expired) <= EXPIRED_KEPT:
                 break
             self._expired.popitem(last=False)

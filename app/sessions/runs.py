@@ -8,9 +8,9 @@ import asyncio
 import secrets
 import sys
 from bisect import bisect_left
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import accumulate
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from app.sessions.session import Session
 Status = Literal["queued", "running", "finished", "stopped", "cancelled", "failed"]
 _STATUS: dict[str, Status] = {"epochs": "finished", "cancelled": "cancelled", "disconnected": "cancelled"}
 KEPT, KEPT_OF_SESSION = 10_000, 100  # runs that have ended
+FORGOTTEN = "the session has no such run, or it is too long ago and was forgotten"
 _FIRST_ROWS = 64
 _TEXTS_KEPT = 4
 
@@ -44,14 +45,16 @@ class Run:
         loss: of the last entry.
         stopped: why it ended; None before that, and where it failed.
         failure: why it failed.
-        was_cut: whether entries that had been there were taken out: a reader may have had them.
+        epochs_before: the session's count of epochs when it was begun.
+        was_cut: the steps and epochs that it went back to, where entries that had been there were taken out: a reader
+            may have had them.
         revision: the session's revision that it made.
         is_awaited: whether somebody waits for it who wants the `session` that it has come to.
         ending: what is to end it early, the last that came.
     """
 
-    def __init__(self, session_id: str, epochs: int, total: int, now: float) -> None:
-        self.id = secrets.token_hex(8)
+    def __init__(self, session_id: str, epochs: int, total: int, now: float, run_id: str | None = None) -> None:
+        self.id = run_id or secrets.token_hex(8)
         self.session_id = session_id
         self.created_at = now
         self.started_at: float | None = None
@@ -64,12 +67,12 @@ class Run:
         self.revision: int | None = None
         self.ending: Ending | None = None
         self.endings: asyncio.Queue[Ending] = asyncio.Queue()  # for whoever is at it
-        self._epochs_before = epochs
+        self.epochs_before = epochs
         self._columns: tuple[str, ...] = ()
         self._rows: NDArray[np.float64] = np.empty((0, 0))
         self._parts: list[bytes] = []
         self._changed = asyncio.Event()
-        self.was_cut = False
+        self.was_cut: tuple[int, int] | None = None
         self.session: Session | None = None
         self.is_awaited = False
         self._written: dict[Hashable, bytes] = {}
@@ -83,7 +86,7 @@ class Run:
     @property
     def epochs(self) -> int:
         """The session's count of epochs, with those that it has done."""
-        return self._epochs_before + self.epochs_done
+        return self.epochs_before + self.epochs_done
 
     @property
     def nbytes(self) -> int:
@@ -91,9 +94,9 @@ class Run:
         return int(self._rows.nbytes) + sum(map(len, self._parts))
 
     def begin(self, now: float) -> None:
-        """It is at work."""
-        self.status, self.started_at = "running", now
-        self._tell()
+        """It is at work, or at work again."""
+        self.status, self.started_at = "running", self.started_at or now
+        self.tell()
 
     def add(self, curve: Curve, parts: Sequence[bytes] = ()) -> None:
         """Put in entries of epochs that have ended."""
@@ -112,16 +115,17 @@ class Run:
 
     def advance(self, epochs: int) -> None:
         """The session would have had so many epochs by now."""
-        self.epochs_done = max(self.epochs_done, epochs - self._epochs_before)
-        self._tell()
+        self.epochs_done = max(self.epochs_done, epochs - self.epochs_before)
+        self.tell()
 
     def cut(self, steps: int, epochs: int) -> None:
         """Go back to where the session has had so many steps and epochs: the entries of what came after are lost."""
-        self.epochs_done = epochs - self._epochs_before
+        self.epochs_done = epochs - self.epochs_before
         if self.count:
             column = self._rows[: self.count, self._columns.index("steps")]
             count, self.count = self.count, int(np.searchsorted(column, steps, "right"))
-            self.was_cut = self.count < count
+            if self.count < count:
+                self.was_cut = steps, epochs
             del self._parts[self.count :]
             self.loss = float(self._rows[self.count - 1, self._columns.index("loss")]) if self.count else None
 
@@ -133,7 +137,7 @@ class Run:
     def finish(self, stopped: Stopped, revision: int | None, now: float) -> None:
         """It has ended, and the session stands at a revision of its own."""
         self.status, self.stopped, self.revision = _STATUS.get(stopped["reason"], "stopped"), stopped, revision
-        self.epochs_done = max(0, stopped["epoch"] - self._epochs_before)
+        self.epochs_done = max(0, stopped["epoch"] - self.epochs_before)
         self._end(now)
 
     def fail(self, failure: GradstepError, revision: int | None, now: float) -> None:
@@ -192,26 +196,51 @@ class Run:
         while not self.is_over:
             await self.change()
 
+    def tell(self) -> None:
+        """Let those go on who wait for something new."""
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
     def _end(self, now: float) -> None:
         self._written.clear()
         self.ended_at = now
-        self._tell()
+        self.tell()
 
-    def _tell(self) -> None:
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
+
+class RunStore(Protocol):
+    """Where the runs of sessions are found, whichever process is at them. Every method may raise StoreAway."""
+
+    async def of(self, session_id: str) -> list[Run]:
+        """The runs of a session, oldest first, as far as they are now."""
+
+    async def find(self, session_id: str, run_id: str) -> Run:
+        """One of them, as far as it is now. Raises NotFound."""
+
+    async def follow(self, session_id: str, run_id: str) -> Run:
+        """One of them with its entries, to be waited for: it goes on for as long as somebody holds it."""
+
+    async def end(self, run: Run, ending: Ending) -> None:
+        """Ask a run to end; nothing where it is over."""
+
+    def end_soon(self, run: Run, ending: Ending) -> None:
+        """Ask it, and do not wait until it has been asked."""
+
+    async def forget(self, session_id: str) -> None:
+        """A session is gone, and so are its runs; one that is under way trains others, and is to end."""
+
+    def all(self) -> Iterable[Run]:
+        """The runs that this process remembers, or is at."""
 
 
 class Runs:
     """The runs of all sessions, oldest first. Those that have ended are forgotten where they would be too many.
 
-    `max_bytes` is the memory that those which have ended may hold together. `clock` gives seconds since 1970.
+    `max_bytes` is the memory that those which have ended may hold together.
     """
 
-    def __init__(self, max_bytes: int, clock: Callable[[], float]) -> None:
-        self._max_bytes, self._clock = max_bytes, clock
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         self._runs: dict[str, dict[str, Run]] = {}
-        self._training: dict[str, Run] = {}
         self._ended: dict[Run, int] = {}  # with their memory, in the order in which they ended
         self._nbytes = 0
 
@@ -219,50 +248,47 @@ class Runs:
         """Put in a new run."""
         self._runs.setdefault(run.session_id, {})[run.id] = run
 
-    def train(self, session_id: str, epochs: int, total: int) -> Run:
-        """A new run that trains a session, which has had so many epochs, for `total` more; it is the only one."""
-        run = self._training[session_id] = Run(session_id, epochs, total, self._clock())
-        self.add(run)
-        return run
-
     def ended(self, run: Run) -> None:
         """A run is over: it may be forgotten from now on."""
-        if self._training.get(run.session_id) is run:
-            del self._training[run.session_id]
-        if run.id not in self._runs.get(run.session_id, {}):  # its session is gone
+        runs = self._runs.get(run.session_id, {})
+        if run.id not in runs:  # its session is gone
             return
         self._ended[run] = run.nbytes
         self._nbytes += run.nbytes
-        over = [other for other in self.of(run.session_id) if other.is_over]
+        over = [other for other in runs.values() if other.is_over]
         if len(over) > KEPT_OF_SESSION:
             self._drop(over[0])
         while len(self._ended) > KEPT or (self._nbytes > self._max_bytes and len(self._ended) > 1):
             self._drop(next(iter(self._ended)))
 
-    def training(self, session_id: str) -> Run | None:
-        """The run that trains a session at present."""
-        return self._training.get(session_id)
-
-    def of(self, session_id: str) -> list[Run]:
-        """The runs of a session, oldest first."""
+    async def of(self, session_id: str) -> list[Run]:
         return list(self._runs.get(session_id, {}).values())
 
-    def find(self, session_id: str, run_id: str) -> Run:
-        """One of them. Raises NotFound."""
+    async def find(self, session_id: str, run_id: str) -> Run:
         run = self._runs.get(session_id, {}).get(run_id)
         if run is None:
-            raise NotFound("the session has no such run, or it is too long ago and was forgotten")
+            raise NotFound(FORGOTTEN)
         return run
 
-    def forget(self, session_id: str) -> None:
-        """A session is gone, and so are its runs; one that is under way trains others, and is to end."""
+    follow = find
+
+    async def end(self, run: Run, ending: Ending) -> None:
+        run.end_early(ending)
+
+    def end_soon(self, run: Run, ending: Ending) -> None:
+        run.end_early(ending)
+
+    async def forget(self, session_id: str) -> None:
         for run in self._runs.pop(session_id, {}).values():
             run.end_early(Ending("cancelled"))
             self._nbytes -= self._ended.pop(run, 0)
 
+    def all(self) -> Iterator[Run]:
+        return (run for runs in self._runs.values() for run in runs.values())
+
     def under_way(self) -> list[Run]:
         """The runs that have not ended."""
-        return [run for runs in self._runs.values() for run in runs.values() if not run.is_over]
+        return [run for run in self.all() if not run.is_over]
 
     def _drop(self, run: Run) -> None:
         self._nbytes -= self._ended.pop(run)

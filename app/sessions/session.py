@@ -34,6 +34,8 @@ class Session(NamedTuple):
         created_at, updated_at, expires_at: seconds since 1970.
         forked_from: where it was forked from another session.
         epoch: set where it stands, for a reader, at the end of an epoch inside a training: `revision` is the training.
+        owner: whose it is; empty where nobody needs a key.
+        run: the id of the run that trains it at present; until it lets go, nothing else may change the session.
     """
 
     id: str
@@ -50,6 +52,8 @@ class Session(NamedTuple):
     version: int = 0
     forked_from: Fork | None = None
     epoch: int | None = None
+    owner: str = ""
+    run: str | None = None
 
     @property
     def config(self) -> Config:

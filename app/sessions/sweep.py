@@ -91,10 +91,10 @@ class Sweep(Model):
             config_json = with_optimizer(config_json, {"learning_rate": settings["learning_rate"]})
         return config_json
 
-    def check(self, session: Session, settings: dict[str, Any], config_json: bytes, limits: Settings) -> None:
-        """Check the training of one of them, under its config. Raises InvalidInput."""
+    def check(self, session: Session, settings: dict[str, Any], config_json: bytes, limits: Settings) -> int:
+        """Check the training of one of them, under its config; its work. Raises InvalidInput."""
         try:
-            self.training(settings).prepare(session._replace(config_json=config_json), limits)
+            return self.training(settings).prepare(session._replace(config_json=config_json), limits).work
         except InvalidInput as error:
             raise _moved(error, "/", "/train/") from None
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from app.engine.curves import Curve
 from app.engine.plan import Ending, Stopped
-from app.errors import Full, GradstepError, TrainingFailed
+from app.errors import Full, GradstepError, StoreAway, TrainingFailed
 from app.sessions.lane import RETRY_AFTER_SECONDS
 from app.sessions.operations import Train
 from app.sessions.runs import Run, Status
@@ -33,6 +33,11 @@ class Item:
     curve: Curve | None = None
 
     @property
+    def is_over(self) -> bool:
+        """Whether its training has ended, or could not begin."""
+        return self.stopped is not None or self.failure is not None
+
+    @property
     def nbytes(self) -> int:
         """The memory that it holds."""
         curve = 0 if self.curve is None else int(self.curve.rows.nbytes)
@@ -42,8 +47,10 @@ class Item:
 class SweepRun(Run):
     """A sweep under way, or how it went. It has no entries of its own, and makes no revision."""
 
-    def __init__(self, session_id: str, items: Sequence[Item], epochs: int, now: float) -> None:
-        super().__init__(session_id, 0, epochs * len(items), now)
+    def __init__(
+        self, session_id: str, items: Sequence[Item], epochs: int, now: float, run_id: str | None = None
+    ) -> None:
+        super().__init__(session_id, 0, epochs * len(items), now, run_id)
         self.items = items
 
     @property
@@ -60,12 +67,22 @@ class SweepRun(Run):
 class Begin(Protocol):
     """Begins the training of a session, which is not refused where the queue is full."""
 
-    def __call__(self, session_id: str, operation: Train, *, patient: bool) -> Awaitable[Run]:
-        """The run."""
+    def __call__(self, session_id: str, operation: Train, *, patient: bool, key: str | None = None) -> Awaitable[Run]:
+        """The run, to be waited for."""
 
 
-async def carry_out(run: SweepRun, begin: Begin, at_once: int, clock: Callable[[], float]) -> None:
-    """Train each session of a sweep, so many at once; what ends the sweep early ends those under way."""
+class End(Protocol):
+    """Asks a run to end."""
+
+    def __call__(self, run: Run, ending: Ending) -> Awaitable[None]:
+        """It has been asked."""
+
+
+async def carry_out(run: SweepRun, begin: Begin, end: End, at_once: int, clock: Callable[[], float]) -> None:
+    """Train each session of a sweep that has not been yet, so many at once.
+
+    What ends the sweep early ends those under way.
+    """
     run.begin(clock())
     children: set[Run] = set()
     gate, ended = asyncio.Semaphore(at_once), asyncio.Event()
@@ -74,8 +91,8 @@ async def carry_out(run: SweepRun, begin: Begin, at_once: int, clock: Callable[[
         while True:
             ending = await run.endings.get()
             ended.set()
-            for child in children:
-                child.end_early(ending)
+            for child in [*children]:
+                await end(child, ending)
 
     async def train(item: Item) -> None:
         async with gate:
@@ -84,7 +101,7 @@ async def carry_out(run: SweepRun, begin: Begin, at_once: int, clock: Callable[[
                 return
             children.add(child)
             if run.ending is not None:  # it came in between
-                child.end_early(run.ending)
+                await end(child, run.ending)
             await child.end()
             children.discard(child)
             item.stopped, item.failure = child.stopped, child.failure
@@ -97,7 +114,8 @@ async def carry_out(run: SweepRun, begin: Begin, at_once: int, clock: Callable[[
     try:
         async with asyncio.TaskGroup() as group:
             for item in run.items:
-                group.create_task(train(item))
+                if not item.is_over:
+                    group.create_task(train(item))
         if run.ending is None:
             status = "finished"
     finally:
@@ -113,9 +131,9 @@ async def _begin(run: Run, item: Item, begin: Begin, ended: asyncio.Event) -> Ru
     while run.ending is None:
         try:
             return await begin(item.session, item.training, patient=True)
-        except Full as full:
+        except (Full, StoreAway) as unavailable:
             with suppress(TimeoutError):
-                async with asyncio.timeout(full.retry_after):
+                async with asyncio.timeout(unavailable.retry_after):
                     await ended.wait()
         except GradstepError as error:
             item.failure = error

@@ -1,8 +1,10 @@
 """What this server is, how it does, and what its problems mean."""
 
+import pytest
 from starlette.testclient import TestClient
 
 from app import __version__
+from app.errors import StoreAway
 
 from .calls import problem, read
 
@@ -20,10 +22,19 @@ def test_health(client: TestClient) -> None:
 
 
 def test_not_ready_while_stopping(client: TestClient) -> None:
-    client.app.app.state.sessions.lane.closing.set()  # type: ignore[attr-defined]
+    client.app.app.drain.begun = True  # type: ignore[attr-defined]
     answer = client.get("/readyz")
-    problem(answer, 503, "server-full")
+    problem(answer, 503, "server-stopping")
     assert answer.headers["Retry-After"] == "5"
+    assert client.get("/healthz").status_code == 200
+
+
+def test_not_ready_without_its_store(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away() -> None:
+        raise StoreAway("the store does not answer", retry_after=1)
+
+    monkeypatch.setattr(client.app.app.state.sessions.store, "ready", away)  # type: ignore[attr-defined]
+    problem(client.get("/readyz"), 503, "store-away")
     assert client.get("/healthz").status_code == 200
 
 

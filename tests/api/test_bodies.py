@@ -77,9 +77,16 @@ def test_lists_are_counted_before_they_are_made(make_client: Callable[..., TestC
     client = make_client(max_lists=10_001)
     url = create(client)
     body = problem(client.put(f"{url}/data", json=LARGE), 413, "body-too-large")
-    assert (body["limit"], body["estimate"]) == (10_001, 10_003)
+    assert (body["limit"], body["estimate"]) == (10_001, 10_005)
     assert client.put(f"{url}/data", json=ROWS).status_code == 200
-    assert make_client(max_lists=10_020).post("/v1/sessions", json=config(data=LARGE)).status_code == 201
+    assert make_client(max_lists=10_040).post("/v1/sessions", json=config(data=LARGE)).status_code == 201
+
+
+def test_members_count_as_lists(make_client: Callable[..., TestClient]) -> None:
+    client = make_client(max_lists=30_000)
+    many = {f"hidden.weight[{i}][0]": 0 for i in range(10_000)}
+    body = problem(client.patch(f"{create(client)}/parameters", json=many), 413, "body-too-large")
+    assert body["estimate"] == 30_001
 
 
 def call(messages: list[Any], headers: list[tuple[bytes, bytes]]) -> list[Any]:

@@ -32,6 +32,12 @@ def test_choose(accept: str | None, chosen: str) -> None:
     assert choose(accept, (JSON, NPZ)) == chosen
 
 
+def test_only_so_many_are_looked_at() -> None:
+    assert choose(f"{'a/b,' * 99}{NPZ}", (JSON, NPZ)) == NPZ
+    with pytest.raises(NotAcceptable):
+        choose(f"{'a/b,' * 100}{NPZ}", (JSON, NPZ))
+
+
 @pytest.mark.parametrize("accept", ["text/html", "application/json;q=0", ",", "json", "*/*;q=0"])
 def test_nothing_to_choose(accept: str) -> None:
     with pytest.raises(NotAcceptable, match="application/json or application/x-npz"):

@@ -5,9 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sessions.making import Walk
 from starlette.testclient import TestClient
 
-from app.api.parts import SHOWN
+from app.api.contents import View
+from app.api.parts import SHOWN, parts_again, parts_of
+from app.engine import passes
+from app.engine.plan import Frame
+from app.sessions.operations import Backward, Forward, Step, Train
 
 from .calls import CLASSES, ROWS, config, create, post, problem, read
 from .streaming import EVENTS, Event, Here, events
@@ -243,3 +248,25 @@ def test_rows_of_its_own(client: TestClient) -> None:
     post(client, f"{plain}/train", {"epochs": 5, "batch_size": 3})
     hashes = [read(client, f"{url}/history")["items"][-1]["state_hash"] for url in (probed, plain)]
     assert hashes[0] == hashes[1]
+
+
+@pytest.mark.parametrize("probe", [None, {"inputs": PROBE, "include": ["activations"]}])
+@pytest.mark.parametrize(
+    "view",
+    [
+        View(),
+        View(frozenset({"activations"}), range(1, 2), slice(1, 3), 4, 1000),
+        View(frozenset({"parameters", "health"}), [0]),
+    ],
+)
+def test_another_process_makes_the_same_of_their_spec(view: View, probe: Any) -> None:
+    state = Walk(data=ROWS).do(Forward(), Backward(), Step())
+    train = Train.model_validate({"epochs": 2, "probe": probe})
+    parts = parts_of(state, train, view, with_snapshot=True)
+    assert parts is not None
+    again = parts_again(state, train, parts.spec)
+    assert again is not None
+    answers = None if probe is None else passes.predict(state.config, state.state.parameters, np.array(PROBE)).vector
+    frame = Frame(state.state, answers)
+    assert again.write(state, frame) == parts.write(state, frame)
+    assert (again.nbytes, again.frames, again.spec) == (parts.nbytes, parts.frames, parts.spec)

@@ -579,13 +579,17 @@ def test_a_fault_of_the_server(
     url = create(client)
     before = read(client, url)
 
-    async def fail(*_: Any) -> None:
+    async def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError(SECRET)
 
     monkeypatch.setattr(Sessions, "change", fail)
-    body = problem(client.post(f"{url}/forward"), 500, "internal-error")
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    answer = client.post(f"{url}/forward", headers={"traceparent": f"00-{trace}-00f067aa0ba902b7-01"})
+    body = problem(answer, 500, "internal-error")
     assert SECRET not in str(body)
     assert SECRET in caplog.text
+    assert body["request_id"] == answer.headers["X-Request-Id"] == trace
+    assert f"a fault while answering POST '{url}/forward' (request {trace})" in caplog.text
     assert read(client, url) == before
     assert client.get(body["type"]).json()["status"] == 500
 

@@ -2,7 +2,7 @@
 
 from starlette.testclient import TestClient
 
-from .calls import config, create, post, problem, read
+from .calls import config, create, places, post, problem, read
 
 
 def test_unicode_survives(client: TestClient) -> None:
@@ -42,6 +42,12 @@ def test_a_header_that_is_repeated(client: TestClient) -> None:
 
 def test_separators_alone_are_no_query(client: TestClient) -> None:
     assert client.get(f"{create(client)}?&").status_code == 200
+
+
+def test_a_query_of_too_many_parameters(client: TestClient) -> None:
+    url = create(client)
+    assert client.get(f"{url}/snapshot?{'&' * 99}decimals=5").status_code == 200
+    assert places(problem(client.get(f"{url}/snapshot?{'&' * 100}decimals=5"), 422)) == ["?"]
 
 
 def test_many_headers_one_of_them_twice(client: TestClient) -> None:

@@ -135,7 +135,8 @@ def test_while_it_goes_on(here: Here) -> None:
         assert run["loss"] is not None
         during = await here.read(url)
         assert during.pop("run").keys() == RUN
-        assert during == {name: value for name, value in session.items() if name != "run"}
+        assert during.pop("expires_at") > session["expires_at"]
+        assert during == {name: value for name, value in session.items() if name not in ("run", "expires_at")}
         assert await here.read(f"{url}/snapshot") == before
         items = (await here.read("/v1/sessions?limit=1000"))["items"]
         assert [item["run"]["id"] for item in items if item["run"]] == [run["id"]]
@@ -387,7 +388,7 @@ def test_a_large_result_is_no_work_for_the_event_loop(client: TestClient, monkey
     sessions, url = sessions_of(client), create(client)
     paths = [f"{url}/runs/{post(client, f'{url}/sweep', {'vary': {'seed': seeds}})['id']}" for seeds in ([1], [1, 2])]
     runs = [ended(client, path) for path in paths]
-    between = NUMBER_WORK * result_numbers(sessions.runs.find(runs[0]["session"], runs[0]["id"]))
+    between = NUMBER_WORK * result_numbers(asyncio.run(sessions.runs.find(runs[0]["session"], runs[0]["id"])))
     monkeypatch.setattr(sessions, "settings", sessions.settings.model_copy(update={"inline_work": between}))
     lane, run = list[int](), sessions.reads.run
 
@@ -418,7 +419,8 @@ def test_a_fork_that_is_deleted_is_a_problem_of_its_own(client: TestClient, monk
         return await begin(session_id, operation, **more)
 
     begun = list[str]()
-    monkeypatch.setattr(sessions, "begin", delete_and_begin)
+    host = sessions.trainings.host._replace(begin=delete_and_begin)
+    monkeypatch.setattr(sessions.trainings, "host", host)
     path = client.post(f"{url}/sweep", json={"vary": {"seed": [1, 2, 3]}}).headers["Location"]
     run = ended(client, path)
     assert run["status"] == "finished"

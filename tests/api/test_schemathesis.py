@@ -1,7 +1,7 @@
 """Whatever fits the OpenAPI document, and whatever does not, is answered as the document says."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from app.settings import Settings
 
 from .calls import NPZ
 
-app = create_app(Settings(max_work=10**8, max_batch=1000, max_parameters=100_000))
+app = create_app(Settings(max_work=10**8, max_batch=1000, max_parameters=100_000, max_sessions=100_000))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -75,6 +75,7 @@ def call(case: "schemathesis.Case[Any]") -> None:
 
 
 calls: Counter[str] = Counter()
+every: Counter[str] = Counter()
 
 
 @schema.parametrize()
@@ -88,15 +89,30 @@ def test_every_operation(case: "schemathesis.Case[Any]") -> None:
 
 @pytest.mark.long
 @schema.parametrize()
-@settings(max_examples=15, **FEW)
+@settings(max_examples=260, **FEW)
 def test_every_case_of_every_operation(case: "schemathesis.Case[Any]") -> None:
+    every["of an operation"] += 1
     call(case)
 
 
 class Workflow(schema.as_state_machine()):  # type: ignore[misc]
     def validate_response(self, response: Any, case: Any, additional_checks: Any = (), **kwargs: Any) -> None:
+        every["in workflows"] += 1
         case.validate_response(response, excluded_checks=EXCLUDED, **kwargs)
+
+
+class LongWorkflow(Workflow):
+    pass
 
 
 TestWorkflow = Workflow.TestCase
 TestWorkflow.settings = settings(max_examples=15, stateful_step_count=10, **FEW)
+TestLongWorkflow = pytest.mark.long(LongWorkflow.TestCase)
+TestLongWorkflow.settings = settings(max_examples=120, stateful_step_count=25, **FEW)
+
+
+@pytest.mark.long
+def test_there_were_enough_cases(report: Callable[[str], None]) -> None:
+    """Of the long tests above, in all their phases: examples, the edges of each schema, random ones, and in a row."""
+    report(f"schemathesis: {', '.join(f'{count:,} cases {kind}' for kind, count in every.items())}")
+    assert every.total() >= 20_000

@@ -373,8 +373,10 @@ def test_an_import_of_more_rows_than_are_allowed(make_client: Callable[..., Test
 
 def test_4_mb_of_wrong_tensors_are_refused_soon(client: TestClient) -> None:
     document = read(client, create(client) + "/export")
-    many = {**document, "tensors": {f"t{i}": 1 for i in range(300_000)}}
+    many = {**document, "tensors": {f"t{i}": 1 for i in range(200_000)}}
     assert places(problem(client.post("/v1/sessions", json=many), 422)) == ["/tensors"]
+    too_many = {**document, "tensors": {f"t{i}": 1 for i in range(300_000)}}
+    problem(client.post("/v1/sessions", json=too_many), 413, "body-too-large")
     wrong = {**document, "tensors": {f"t{i}": {} for i in range(20_000)}}
     assert places(problem(client.post("/v1/sessions", json=wrong), 422))[0] == "/tensors/t0/dtype"
     assert places(problem(client.post("/v1/sessions", json={**document, "tensors": []}), 422)) == ["/tensors"]

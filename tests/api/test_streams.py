@@ -371,7 +371,7 @@ def test_the_end_of_a_run_whose_revision_is_no_more(here: Here, gone: str) -> No
         url = await here.create(config())
         path = await here.begin(url, {"epochs": 2})
         await here.ended(path)
-        run = here.sessions.runs.find(url.rpartition("/")[2], path.rpartition("/")[2])
+        run = await here.sessions.runs.find(url.rpartition("/")[2], path.rpartition("/")[2])
         if gone == "session":
             run.ended_at = None  # its reader comes before its end
             async with here.watch(path) as stream:
@@ -379,7 +379,7 @@ def test_the_end_of_a_run_whose_revision_is_no_more(here: Here, gone: str) -> No
                 assert (await here.client.delete(url)).status_code == 204
                 run.ended_at = 1.0
                 await asyncio.sleep(0)
-                run._tell()
+                run.tell()
                 *_, end = await stream.rest()
         else:
             await here.client.post(f"{url}/rewind", json={"revision": 0})
@@ -533,7 +533,7 @@ def test_a_stream_that_was_read_to_its_end_ends_nothing_more(here: Here) -> None
         async with here.watch(f"{url}/train", {"epochs": 3}) as stream:
             *_, end = await stream.rest()
         assert end.data["stopped"]["reason"] == "epochs"
-        [run] = here.sessions.runs.of(url.rpartition("/")[2])
+        [run] = await here.sessions.runs.of(url.rpartition("/")[2])
         assert (run.status, run.ending) == ("finished", None)
         assert run.endings.empty()
         run.end_early(Ending("cancelled"))
@@ -555,7 +555,7 @@ def test_fifty_clients_that_go_away_leave_nothing_behind(here: Here) -> None:
             while len(asyncio.all_tasks()) > 1:
                 await asyncio.sleep(0.01)
         assert not here.sessions._busy
-        assert not here.sessions.runs._training
+        assert all(run.is_over for run in here.sessions.runs.all())
 
     here.run(work())
 
@@ -567,7 +567,7 @@ def test_a_worker_that_is_killed(here: Here) -> None:
         url, whole = await here.create(config()), await here.create(config())
         async with here.watch(f"{url}/train", LONG) as stream:
             await stream.read(1)
-            run = here.sessions.runs.training(url.rpartition("/")[2])
+            [run] = await here.sessions.runs.of(url.rpartition("/")[2])
             checkpoint = asyncio.get_running_loop().time() + 1.2  # there has been one by then
             while asyncio.get_running_loop().time() < checkpoint:
                 await stream.more()

@@ -8,7 +8,7 @@ import time
 
 from .measure import HEADER, print_rows
 
-NAMES = ("train", "http", "snapshot", "memory", "history", "latency", "streams", "bad_input", "page")
+NAMES = ("train", "http", "snapshot", "memory", "history", "latency", "streams", "bad_input", "page", "store")
 UNSET = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 THREADS = ("OPENBLAS", "MKL", "OMP", "BLIS", "VECLIB_MAXIMUM")
 

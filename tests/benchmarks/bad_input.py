@@ -61,7 +61,25 @@ async def _measure_in(app: FastAPI) -> list[str]:
             times[index].append(time.perf_counter() - started)
             sizes[index] = max(sizes[index], len(answer.body))
             assert 400 <= answer.status < 500, f"{bad.what}: {answer.status} {answer.body[:300]!r}"
-    return _rows(kinds, times, sizes)
+    waits = [await _wait_of_others(app, bad, session) for bad in kinds]
+    longest, index = max((wait, index) for index, wait in enumerate(waits))
+    what = f"bad input, the longest that others wait meanwhile: {kinds[index].what}"
+    return [*_rows(kinds, times, sizes), figure(what, 1e3 * longest, TIME)]
+
+
+async def _wait_of_others(app: FastAPI, bad: Bad, session: str) -> float:
+    """The longest, in seconds, that the event loop has no turn for anybody else; of some rounds the shortest."""
+    waits = []
+    for _ in range(ROUNDS):
+        request = asyncio.create_task(call(app, bad.method, bad.target.replace("{}", session), bad.body, bad.headers))
+        longest, before = 0.0, time.perf_counter()
+        while not request.done():
+            await asyncio.sleep(0.001)
+            now = time.perf_counter()
+            longest, before = max(longest, now - before - 0.001), now
+        waits.append(longest)
+    print(f"{1e3 * min(waits):17.3g} ms  {bad.what}: the wait of others", file=sys.stderr)
+    return min(waits)
 
 
 def _rows(kinds: Sequence[Bad], times: list[list[float]], sizes: list[int]) -> list[str]:

@@ -23,6 +23,7 @@ from app.sessions.lane import Lane
 from app.sessions.memory import MemoryStore
 from app.sessions.operations import Arguments, Backward, Forward, Job, Operation, Outcome, Step, Train
 from app.sessions.revisions import Revision, Revisions
+from app.sessions.runs import Run
 from app.sessions.service import Sessions
 from app.sessions.session import Session, config_to_json, live_config
 from app.sessions.workers import Told, Training, WorkerGone
@@ -75,6 +76,11 @@ def after(session: Session, **changes: Any) -> Session:
 
 async def create(sessions: Sessions, **fields: Any) -> Session:
     return await sessions.create(sessions.draft(make_config(**fields)))
+
+
+async def run_of(sessions: Sessions, session_id: str) -> Run | None:
+    """The run that trains a session."""
+    return await sessions.run_of(await sessions.store.load(session_id))
 
 
 def held(sessions: Sessions) -> tuple[int, int, set[str]]:

@@ -9,19 +9,19 @@ from app.engine.datasets import Moons
 from app.errors import LimitExceeded
 from app.sessions import limits
 from app.sessions.edits import NewData
+from app.sessions.memory import MemoryStore
 from app.sessions.operations import Forward, Operation, Train
 from app.sessions.service import Sessions
 from app.settings import Settings
 
 from .making import Clock, create, make_config, run
-from .test_store import STORES
 
 ROW = {"inputs": [[1.0, 2.0]], "targets": [[1.0]]}
 
 
 def make(**settings: Any) -> Sessions:
     values, clock = Settings(**settings), Clock()
-    return Sessions(STORES["memory"](values, clock), values, clock)
+    return Sessions(MemoryStore(values, clock), values, clock)
 
 
 def rows(n: int) -> Any:

@@ -15,7 +15,7 @@ from app.sessions.operations import Backward, Forward, Step, Train
 from app.sessions.revisions import Outline, Revision, Revisions
 from app.settings import Settings
 
-from .making import Walk, edit, rows
+from .making import Walk, edit, rows, run
 
 STEP = (Forward(), Backward(), Step())
 
@@ -82,13 +82,13 @@ def test_the_run_that_made_it() -> None:
     session = Walk(Settings(inline_work=1))
     session.do(*STEP, Train())
     one, other = session.revisions[0], session.revisions[-1]
-    (run,) = session.sessions.runs.of(session.id)
-    assert (one.run, other.run) == (None, run.id)
+    (one_run,) = run(session.sessions.runs.of(session.id))
+    assert (one.run, other.run) == (None, one_run.id)
     session.rewind(0)
     session.rewind(4)
     session.do(Forward())
     session.let_go()
-    assert [revision.run for revision in session.revisions] == [None] * 4 + [run.id, None]
+    assert [revision.run for revision in session.revisions] == [None] * 4 + [one_run.id, None]
 
 
 def test_rows_that_are_the_same_are_made_once() -> None:

@@ -15,7 +15,7 @@ from app.sessions.operations import Train
 from app.sessions.runs import Run, Runs
 from app.sessions.sweeping import POINTS, Item, SweepRun
 
-from .making import Clock, make_session, run, turns
+from .making import make_session, run, turns
 
 ROW_BYTES = 5 * 8  # epoch, steps, loss, gradient_norm, learning_rate
 
@@ -187,12 +187,12 @@ def test_after_an_epoch() -> None:
 def test_what_is_lost_is_cut(steps: int, left: int) -> None:
     one = make(epochs=4)
     one.cut(12, 4)
-    assert (one.settle(), one.was_cut) == (None, False)  # there was nothing that a reader could have had
+    assert (one.settle(), one.was_cut) == (None, None)  # there was nothing that a reader could have had
     one.add(curve(5, 9), [b"5", b"6", b"7", b"8", b"9"])
     one.cut(steps, 4 + left)
     assert one.entries() == [entry(epoch) for epoch in range(5, 5 + left)]
     assert (one.loss, one.epochs_done) == (1 / (4 + left) if left else None, left)
-    assert one.was_cut == (left < 5)
+    assert one.was_cut == ((steps, 4 + left) if left < 5 else None)
     settled = one.settle()
     assert (settled is None) is (left == 0)
     if settled is not None:
@@ -273,59 +273,59 @@ def ended(of: Runs, session_id: str = "s", count: int = 1, *, parts: int = 0) ->
     return one
 
 
+def begun(of: Runs, session_id: str, epochs: int, total: int) -> Run:
+    """A run under way."""
+    one = Run(session_id, epochs, total, 0.0)
+    of.add(one)
+    return one
+
+
 def test_the_runs_of_sessions() -> None:
-    clock = Clock()
-    all_runs = Runs(10**6, clock)
-    assert all_runs.of("s") == []
-    first, other, second = all_runs.train("s", 3, 9), all_runs.train("t", 0, 1), sweep_of()
+    all_runs = Runs(10**6)
+    assert run(all_runs.of("s")) == []
+    first, other, second = begun(all_runs, "s", 3, 9), begun(all_runs, "t", 0, 1), sweep_of()
     all_runs.add(second)
-    assert first.created_at == clock.now
-    assert all_runs.of("s") == [first, second]
-    assert all_runs.find("s", first.id) is first
-    assert all_runs.training("s") is first
-    assert all_runs.training("t") is other
-    assert all_runs.training("zebra") is None
+    assert run(all_runs.of("s")) == [first, second]
+    assert run(all_runs.find("s", first.id)) is first
     for session_id, run_id in (("s", other.id), ("zebra", first.id), ("s", "zebra")):
         with pytest.raises(NotFound):
-            all_runs.find(session_id, run_id)
+            run(all_runs.find(session_id, run_id))
     assert list(all_runs.under_way()) == [first, second, other]
     second.complete("cancelled", 1.0)
     all_runs.ended(second)
-    assert all_runs.training("s") is first  # a sweep is none
     first.finish(stop("epochs", 12), 1, 1.0)
     all_runs.ended(first)
-    assert all_runs.training("s") is None
     assert list(all_runs.under_way()) == [other]
-    assert all_runs.of("s") == [first, second]  # they can still be looked at
+    assert run(all_runs.of("s")) == [first, second]  # they can still be looked at
 
 
 def test_the_oldest_are_forgotten_where_they_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "KEPT", 3)
-    all_runs = Runs(10**6, Clock())
-    under_way = all_runs.train("s", 0, 1)
+    all_runs = Runs(10**6)
+    under_way = begun(all_runs, "s", 0, 1)
     many = [ended(all_runs, "s" if number % 2 else "t") for number in range(6)]
-    assert all_runs.of("s") == [under_way, many[3], many[5]]
-    assert all_runs.of("t") == [many[4]]
+    assert run(all_runs.of("s")) == [under_way, many[3], many[5]]
+    assert run(all_runs.of("t")) == [many[4]]
     with pytest.raises(NotFound, match="forgotten"):
-        all_runs.find("s", many[1].id)
+        run(all_runs.find("s", many[1].id))
     for _ in range(3):
         ended(all_runs, "u")
-    assert (all_runs.of("t"), all_runs.of("s")) == ([], [under_way])
+    assert (run(all_runs.of("t")), run(all_runs.of("s"))) == ([], [under_way])
 
 
 def test_so_many_of_one_session_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those under way do not count, and another session's are not touched."""
     monkeypatch.setattr(runs, "KEPT_OF_SESSION", 2)
-    all_runs = Runs(10**6, Clock())
-    other, under_way = ended(all_runs, "t"), all_runs.train("s", 0, 1)
+    all_runs = Runs(10**6)
+    other, under_way = ended(all_runs, "t"), begun(all_runs, "s", 0, 1)
     many = [ended(all_runs) for _ in range(4)]
-    assert all_runs.of("s") == [under_way, *many[2:]]
-    assert all_runs.of("t") == [other]
+    assert run(all_runs.of("s")) == [under_way, *many[2:]]
+    assert run(all_runs.of("t")) == [other]
     under_way.finish(stop("epochs", 1), 1, 1.0)
     all_runs.ended(under_way)
-    assert all_runs.of("s") == many[2:]  # it is the oldest
+    assert run(all_runs.of("s")) == many[2:]  # it is the oldest
     with pytest.raises(NotFound, match="forgotten"):
-        all_runs.find("s", under_way.id)
+        run(all_runs.find("s", under_way.id))
 
 
 def test_what_a_sweep_holds() -> None:
@@ -336,47 +336,47 @@ def test_what_a_sweep_holds() -> None:
     assert 1000 < varied.nbytes - one.nbytes < 1100
     two.items[1].curve = curve(1, POINTS)
     assert two.nbytes == 2 * one.nbytes + POINTS * ROW_BYTES
-    all_runs = Runs(two.nbytes + one.nbytes, Clock())
+    all_runs = Runs(two.nbytes + one.nbytes)
     for sweep in (one, two, varied):
         all_runs.add(sweep)
         sweep.complete("finished", 1.0)
         all_runs.ended(sweep)
-        assert all_runs._nbytes == sum(other.nbytes for other in all_runs.of("s"))
-    assert all_runs.of("s") == [varied]
+        assert all_runs._nbytes == sum(other.nbytes for other in run(all_runs.of("s")))
+    assert run(all_runs.of("s")) == [varied]
 
 
 def test_the_oldest_are_forgotten_where_they_hold_too_much() -> None:
-    all_runs = Runs(10 * ROW_BYTES, Clock())
+    all_runs = Runs(10 * ROW_BYTES)
     small = [ended(all_runs, count=2) for _ in range(4)]
-    assert all_runs.of("s") == small
+    assert run(all_runs.of("s")) == small
     fifth = ended(all_runs, count=4)
-    assert all_runs.of("s") == [*small[1:], fifth]
+    assert run(all_runs.of("s")) == [*small[1:], fifth]
     shows = ended(all_runs, parts=9 * ROW_BYTES)
-    assert all_runs.of("s") == [shows]
+    assert run(all_runs.of("s")) == [shows]
     large = ended(all_runs, count=100)
-    assert all_runs.of("s") == [large]  # the last one is kept however large it is
-    assert all_runs.of("s") == [large]
+    assert run(all_runs.of("s")) == [large]  # the last one is kept however large it is
+    assert run(all_runs.of("s")) == [large]
     last = ended(all_runs)
-    assert all_runs.of("s") == [last]
+    assert run(all_runs.of("s")) == [last]
 
 
 def test_the_runs_of_a_session_that_is_gone_are_forgotten() -> None:
-    all_runs = Runs(10 * ROW_BYTES, Clock())
+    all_runs = Runs(10 * ROW_BYTES)
     other = ended(all_runs, "t", 5)
     ended(all_runs, count=5)
     sweep = sweep_of()
     all_runs.add(sweep)
-    all_runs.forget("s")
-    all_runs.forget("zebra")
-    assert all_runs.of("s") == all_runs.under_way() == []
+    run(all_runs.forget("s"))
+    run(all_runs.forget("zebra"))
+    assert run(all_runs.of("s")) == all_runs.under_way() == []
     assert sweep.ending == Ending("cancelled")
-    assert all_runs.of("t") == [other]
+    assert run(all_runs.of("t")) == [other]
     again = ended(all_runs, "t", 5)
-    assert all_runs.of("t") == [other, again]  # what is forgotten holds nothing
+    assert run(all_runs.of("t")) == [other, again]  # what is forgotten holds nothing
     sweep.complete("cancelled", 1.0)
     all_runs.ended(sweep)  # which nobody counts any more
-    assert all_runs.of("s") == []
+    assert run(all_runs.of("s")) == []
     third = ended(all_runs, "t", 1)
-    assert all_runs.of("t") == [again, third]
-    all_runs.forget("t")
+    assert run(all_runs.of("t")) == [again, third]
+    run(all_runs.forget("t"))
     assert (all_runs._runs, all_runs._ended, all_runs._nbytes) == ({}, {}, 0)

@@ -28,6 +28,7 @@ from app.sessions.operations import NO_ARGUMENTS, Arguments, Backward, Forward, 
 from app.sessions.revisions import Revision
 from app.sessions.service import Sessions
 from app.sessions.session import Session
+from app.sessions.store import Conflict, Reply
 from app.settings import Settings
 
 from .making import (
@@ -140,6 +141,20 @@ def test_a_session_that_cannot_be_made_leaves_nothing(monkeypatch: pytest.Monkey
     run(check())
 
 
+def test_an_id_that_is_taken_is_not_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def check() -> None:
+        sessions = make()
+        monkeypatch.setattr("app.sessions.service.secrets.token_hex", lambda count: count * "ab")
+        session = await create(sessions, name="first")
+        with pytest.raises(Conflict):
+            await create(sessions, name="second")
+        assert await sessions.load(session.id) == session
+        total, really, reserved = held(sessions)
+        assert (total, reserved) == (really, set())
+
+    run(check())
+
+
 def test_a_change_is_one_revision() -> None:
     async def check() -> None:
         sessions = make()
@@ -162,13 +177,13 @@ class RacingStore(MemoryStore):
 
     races = 2
 
-    async def commit(self, session: Session, revision: Revision | None, after: int) -> None:
+    async def commit(self, session: Session, revision: Revision | None, after: int, reply: Reply | None = None) -> None:
         await self._race(session.id)
-        await super().commit(session, revision, after)
+        await super().commit(session, revision, after, reply)
 
-    async def delete(self, session_id: str, version: int) -> None:
+    async def delete(self, session_id: str, version: int, reply: Reply | None = None) -> None:
         await self._race(session_id)
-        await super().delete(session_id, version)
+        await super().delete(session_id, version, reply)
 
     async def _race(self, session_id: str) -> None:
         if self.races:
@@ -338,11 +353,11 @@ class Elsewhere(MemoryStore):
 
     refuses = False
 
-    async def reserve(self, session_id: str, nbytes: int) -> None:
+    async def reserve(self, session_id: str, nbytes: int, owner: str = "") -> None:
         await turns(3)
         if self.refuses:
             raise Full("no room", retry_after=1)
-        await super().reserve(session_id, nbytes)
+        await super().reserve(session_id, nbytes, owner)
         await turns(3)
 
     async def release(self, session_id: str) -> None:
@@ -357,13 +372,14 @@ def elsewhere() -> tuple[Sessions, Elsewhere]:
 
 
 def test_a_session_is_claimed_before_anything_is_waited_for() -> None:
-    """Of two changes at once, one is told that the other is at work; none is lost."""
+    """Of two long changes at once, one is told that the other is at work; none is lost."""
 
     async def check() -> None:
         sessions, _ = elsewhere()
         session = await create(sessions)
         first, second = [
-            asyncio.create_task(sessions.change(session.id, Change(name=name))) for name in ("first", "second")
+            asyncio.create_task(sessions.change(session.id, Stub(work=LONG, does=lambda _: Outcome({"name": "first"}))))
+            for _ in range(2)
         ]
         changed = (await first).session
         with pytest.raises(Busy):
@@ -378,6 +394,26 @@ def test_a_session_is_claimed_before_anything_is_waited_for() -> None:
     run(check())
 
 
+def test_small_changes_at_once_are_made_one_after_the_other() -> None:
+    async def check() -> None:
+        sessions, _ = elsewhere()
+        session = await create(sessions)
+        names = [str(number) for number in range(5)]
+        changed = await asyncio.gather(*(sessions.change(session.id, Change(name=name)) for name in names))
+        assert [each.session.name for each in changed] == names
+        assert sorted(each.session.revision for each in changed) == [1, 2, 3, 4, 5]
+        matched = (sessions.change(session.id, Change(name=name), {5}) for name in names)
+        outcomes = await asyncio.gather(*matched, return_exceptions=True)
+        assert sum(isinstance(outcome, RevisionMismatch) for outcome in outcomes) == 4
+        now = await sessions.load(session.id)
+        assert now.revision == 6
+        used, really, reserved = held(sessions)
+        assert (used, reserved) == (really, set())
+        sessions.close()
+
+    run(check())
+
+
 @pytest.mark.parametrize("how", ["refused", "cancelled"])
 def test_a_room_that_is_not_given_leaves_the_session_free(how: str) -> None:
     async def check() -> None:
@@ -385,7 +421,7 @@ def test_a_room_that_is_not_given_leaves_the_session_free(how: str) -> None:
         session = await create(sessions)
         before = held(sessions)
         store.refuses = how == "refused"
-        asked = asyncio.create_task(sessions.change(session.id, Change(name="first")))
+        asked = asyncio.create_task(sessions.change(session.id, Stub(work=LONG)))
         await turns(2)
         assert sessions.is_busy(session.id)
         if how == "cancelled":
@@ -431,7 +467,7 @@ def test_bytes_come_back_to_zero() -> None:
                 session, _ = await sessions.change(session.id, operation)
                 total, really, reserved = held(sessions)
                 assert (total, reserved) == (really, set())
-        for session in await sessions.store.list(10):
+        for session in await sessions.store.list("", 10):
             await sessions.delete(session.id)
         assert held(sessions) == (0, 0, set())
 

@@ -1,6 +1,7 @@
 """What every store promises."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -10,11 +11,26 @@ from app.sessions.history import History
 from app.sessions.memory import EXPIRED_KEPT_SECONDS, MemoryStore
 from app.sessions.session import Session
 from app.sessions.store import Conflict, SessionStore
+from app.sessions.valkey.store import ValkeyStore
 from app.settings import Settings
 
-from .making import START, TTL, Clock, after, make_session, revision_of, run
+from .making import START, TTL, Clock, after, make_session, revision_of
 
-STORES: dict[str, Callable[[Settings, Callable[[], float]], SessionStore]] = {"memory": MemoryStore}
+Work = Coroutine[Any, Any, None]
+made: list[SessionStore] = []
+
+
+def run(work: Work) -> None:
+    """Do this, and close the stores that it was done with."""
+
+    async def do() -> None:
+        try:
+            await work
+        finally:
+            while made:
+                await made.pop().close()
+
+    asyncio.run(do())
 
 
 @pytest.fixture
@@ -22,9 +38,23 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=STORES)
+@pytest.fixture(params=["memory", "valkey"])
 def make(request: pytest.FixtureRequest, clock: Clock) -> Callable[..., SessionStore]:
-    return lambda **settings: STORES[request.param](Settings(**settings), clock)
+    """Makes stores that count bytes to the last, with these settings."""
+
+    def make(**fields: Any) -> SessionStore:
+        settings = Settings(**fields)
+        if request.param == "memory":
+            return MemoryStore(settings, clock)
+        made.append(ValkeyStore(request.getfixturevalue("empty_valkey")(), settings, clock, slab=0))
+        return made[-1]
+
+    return make
+
+
+@pytest.fixture
+def make_in_memory(clock: Clock) -> Callable[..., MemoryStore]:
+    return lambda **settings: MemoryStore(Settings(**settings), clock)
 
 
 @pytest.fixture
@@ -82,6 +112,10 @@ def test_create_and_load(store: SessionStore) -> None:
         assert await store.count() == 1
         with pytest.raises(SessionNotFound):
             await store.load("b")
+        with pytest.raises(Conflict):
+            await put(store, "a", created_at=START + 1)
+        await store.release("a")
+        assert await store.load("a") == session
 
     run(check())
 
@@ -90,7 +124,7 @@ def test_a_reserved_place_is_not_a_session_yet(store: SessionStore) -> None:
     async def check() -> None:
         await store.reserve("a", 1000)
         assert await store.count() == 0
-        assert await store.list(10) == []
+        assert await store.list("", 10) == []
         with pytest.raises(SessionNotFound):
             await store.load("a")
 
@@ -137,12 +171,12 @@ def test_list(store: SessionStore, clock: Clock) -> None:
             await put(store, session_id, created_at=START + second)
         changed = await store.load("b")
         await commit(store, later(changed))
-        assert [session.id for session in await store.list(10)] == ["a", "b", "c", "d"]
-        assert [session.id for session in await store.list(2)] == ["a", "b"]
-        assert [session.id for session in await store.list(2, (START, "a"))] == ["b", "c"]
-        assert [session.id for session in await store.list(9, (START, "b"))] == ["c", "d"]
-        assert [session.id for session in await store.list(9, (START + 1, ""))] == ["c", "d"]
-        assert await store.list(9, (START + 2, "d")) == []
+        assert [session.id for session in await store.list("", 10)] == ["a", "b", "c", "d"]
+        assert [session.id for session in await store.list("", 2)] == ["a", "b"]
+        assert [session.id for session in await store.list("", 2, (START, "a"))] == ["b", "c"]
+        assert [session.id for session in await store.list("", 9, (START, "b"))] == ["c", "d"]
+        assert [session.id for session in await store.list("", 9, (START + 1, ""))] == ["c", "d"]
+        assert await store.list("", 9, (START + 2, "d")) == []
 
     run(check())
 
@@ -162,7 +196,7 @@ def test_a_session_expires_when_it_is_left_alone(store: SessionStore, clock: Clo
             with pytest.raises(SessionExpired) as caught:
                 await call
             assert caught.value.extra == {"expired_at": START + 2 * TTL - 1}
-        assert await store.list(10) == []
+        assert await store.list("", 10) == []
         assert await store.count() == 0
         clock.now += EXPIRED_KEPT_SECONDS - 1
         with pytest.raises(SessionExpired):
@@ -180,7 +214,7 @@ def test_the_order_of_changes_is_that_of_expiry(store: SessionStore, clock: Cloc
         clock.now += 100
         await commit(store, later(first, expires_at=clock.now + TTL))
         clock.now = START + TTL
-        assert [session.id for session in await store.list(10)] == ["a"]
+        assert [session.id for session in await store.list("", 10)] == ["a"]
         with pytest.raises(SessionExpired):
             await store.load(second.id)
 
@@ -216,7 +250,7 @@ def test_what_is_pinned_does_not_expire(store: SessionStore, clock: Clock) -> No
         for session_id in ("pinned", "pinned", "alike"):
             await store.pin(session_id)
         clock.now += TTL
-        assert {session.id for session in await store.list(10)} == {"pinned", "alike"}
+        assert {session.id for session in await store.list("", 10)} == {"pinned", "alike"}
         with pytest.raises(SessionExpired):
             await store.load("idle")
         await store.unpin("pinned")
@@ -290,7 +324,7 @@ def test_what_was_reserved_in_vain_expires_at_once(store: SessionStore, clock: C
         await store.release("busy")
         with pytest.raises(SessionExpired):
             await store.load("busy")
-        assert [session.id for session in await store.list(10)] == ["fresh"]
+        assert [session.id for session in await store.list("", 10)] == ["fresh"]
 
     run(check())
 
@@ -312,7 +346,7 @@ def test_no_more_sessions_than_allowed(make: Callable[..., SessionStore], clock:
         await store.release("a")
         clock.now += TTL
         await put(store, "e", created_at=clock.now)
-        assert [session.id for session in await store.list(10)] == ["e"]
+        assert [session.id for session in await store.list("", 10)] == ["e"]
 
     run(check())
 
@@ -357,9 +391,11 @@ async def kept(store: SessionStore, session_id: str) -> list[int]:
     return [revision.number for revision in (await store.history(session_id)).revisions if revision.is_kept]
 
 
-def test_old_states_make_room_those_of_what_is_longest_unchanged_first(make: Callable[..., SessionStore]) -> None:
+def test_old_states_make_room_those_of_what_is_longest_unchanged_first(
+    make_in_memory: Callable[..., MemoryStore],
+) -> None:
     async def check() -> None:
-        store = make(max_bytes=10**6)
+        store = make_in_memory(max_bytes=10**6)
         for session_id in "abc":
             await put_changed(store, session_id, 9)
         await store.reserve("b", 1)  # at work
@@ -373,9 +409,9 @@ def test_old_states_make_room_those_of_what_is_longest_unchanged_first(make: Cal
     run(check())
 
 
-def test_no_more_is_let_go_than_is_needed(make: Callable[..., SessionStore]) -> None:
+def test_no_more_is_let_go_than_is_needed(make_in_memory: Callable[..., MemoryStore]) -> None:
     async def check() -> None:
-        store = make(max_bytes=10**6)
+        store = make_in_memory(max_bytes=10**6)
         for session_id in "ab":
             await put_changed(store, session_id, 9)
         held = await size_of(store, "a") + await size_of(store, "b")
@@ -389,12 +425,12 @@ def test_no_more_is_let_go_than_is_needed(make: Callable[..., SessionStore]) -> 
     run(check())
 
 
-def test_a_session_makes_room_for_itself(make: Callable[..., SessionStore]) -> None:
+def test_a_session_makes_room_for_itself(make_in_memory: Callable[..., MemoryStore]) -> None:
     async def check() -> None:
-        measuring = make()
+        measuring = make_in_memory()
         await put_changed(measuring, "a", 20)
         limit = await size_of(measuring, "a") * 2 // 3
-        store = make(max_bytes=limit)
+        store = make_in_memory(max_bytes=limit)
         session = await put_changed(store, "a", 20)
         assert len(await kept(store, "a")) in range(5, 15)
         held = await size_of(store, "a")
@@ -412,9 +448,9 @@ def test_a_session_makes_room_for_itself(make: Callable[..., SessionStore]) -> N
     run(check())
 
 
-def test_nothing_is_let_go_for_what_finds_no_room_anyway(make: Callable[..., SessionStore]) -> None:
+def test_nothing_is_let_go_for_what_finds_no_room_anyway(make_in_memory: Callable[..., MemoryStore]) -> None:
     async def check() -> None:
-        store = make(max_bytes=10**6)
+        store = make_in_memory(max_bytes=10**6)
         await put_changed(store, "a", 9)
         with pytest.raises(Full):
             await store.reserve("b", 10**6)

@@ -11,16 +11,17 @@ from pydantic import ValidationError
 from app.engine.curves import ENTRY_BYTES
 from app.engine.hashing import state_hash
 from app.engine.rows import Data
-from app.errors import InvalidInput, LimitExceeded, field_errors
+from app.errors import InvalidInput, LimitExceeded, NotFound, StoreAway, field_errors
 from app.sessions.edits import Change
 from app.sessions.lineage import curves_of
 from app.sessions.operations import MAX_ARGUMENTS, Train
+from app.sessions.runs import Run
 from app.sessions.service import Sessions
 from app.sessions.session import Session
 from app.sessions.sweep import Sweep
 from app.sessions.sweeping import POINTS, Item, SweepRun
 
-from .making import ROWS, create, held, make_config, run
+from .making import ROWS, create, held, make_config, run, run_of
 from .test_trainings import make
 
 FIELDS: dict[str, Any] = {
@@ -143,7 +144,57 @@ def test_what_makes_no_sense_here(vary: Any, train: Any, pointers: list[str]) ->
         assert [error.pointer for error in caught.value.errors] == pointers
         assert caught.value.detail.startswith(f"{pointers[0]}: ")
         assert held(sessions) == before
-        assert sessions.runs.of(session.id) == []
+        assert await sessions.runs.of(session.id) == []
+
+    run(check())
+
+
+def test_a_sweep_that_was_broken_off_is_begun_again_with_the_forks_that_are_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def check() -> None:
+        sessions = make()
+        session, what = await trained(sessions), sweep({"seed": [1, 2]})
+
+        async def breaks_off(_: SweepRun) -> SweepRun:
+            raise StoreAway("away", retry_after=1)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(sessions.trainings, "sweep", breaks_off)
+            with pytest.raises(StoreAway):
+                await sessions.sweep(session, what, "key")
+        forks = {one.id for one in await sessions.store.list("", 10)} - {session.id}
+        one = await sessions.sweep(session, what, "key")
+        await one.end()
+        assert {item.session for item in one.items} == forks
+        assert await sessions.store.count() == 3
+        assert [reason(item) for item in one.items] == ["epochs"] * 2
+
+    run(check())
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_sweep_whose_forks_are_trained_already(is_known: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the one that another process has begun meanwhile, or else is begun with other forks."""
+
+    async def check() -> None:
+        sessions = make()
+        session, what = await trained(sessions), sweep({"seed": [1, 2]})
+        first = await sessions.sweep(session, what, "key")
+        await first.end()
+        found, asked = sessions.runs.follow, list[str]()
+
+        async def follow(session_id: str, run_id: str) -> Run:
+            asked.append(run_id)
+            if is_known and len(asked) > 1:
+                return await found(session_id, run_id)
+            raise NotFound("it is not there yet")
+
+        monkeypatch.setattr(sessions.runs, "follow", follow)
+        second = await sessions.sweep(session, what, "key")
+        await second.end()
+        assert (second is first) == is_known
+        assert await sessions.store.count() == (3 if is_known else 5)
 
     run(check())
 
@@ -241,8 +292,8 @@ def test_its_sessions() -> None:
         session = await trained(sessions)
         named = {"learning_rate": [0.1], "optimizer": ["adam", {"momentum": 0.5}], "seed": [7], "batch_size": [2]}
         one = await sessions.sweep(session, sweep(named))
-        assert sessions.runs.of(session.id)[1:] == [one]
-        assert sessions.runs.training(session.id) is None
+        assert (await sessions.runs.of(session.id))[1:] == [one]
+        assert await run_of(sessions, session.id) is None
         await one.end()
         names = []
         for item in one.items:
@@ -250,7 +301,7 @@ def test_its_sessions() -> None:
             names.append(fork.name)
             assert (fork.forked_from, fork.revision) == ((session.id, 1, None), 1)
             revisions = (await sessions.store.history(fork.id)).revisions
-            (child,) = sessions.runs.of(fork.id)
+            (child,) = await sessions.runs.of(fork.id)
             assert [revision.operation for revision in revisions] == ["fork", "train"]
             assert [revision.run for revision in revisions] == [None, child.id]
             first = revisions[0]

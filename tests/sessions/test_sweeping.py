@@ -21,15 +21,17 @@ from app.errors import (
 )
 from app.sessions.memory import MemoryStore
 from app.sessions.operations import Forward, Train
-from app.sessions.runs import Run
+from app.sessions.runs import Run, Runs
 from app.sessions.service import Sessions
 from app.sessions.sweeping import Item, SweepRun, carry_out
 from app.settings import Settings
 
-from .making import TTL, Clock, Here, create, gate_lane, held, run, turns
+from .making import TTL, Clock, Here, create, gate_lane, held, run, run_of, turns
 from .test_service import make as make_server
 from .test_sweep import FIELDS, TRAIN, reason, sweep, swept
-from .test_trainings import make
+from .test_trainings import at_workers, make
+
+END = Runs(1).end
 
 
 def test_without_room_for_all_none_is_made() -> None:
@@ -41,7 +43,7 @@ def test_without_room_for_all_none_is_made() -> None:
                 await sessions.sweep(session, sweep({"seed": list(range(20))}))
             assert await sessions.store.count() == 1
             assert held(sessions) == before
-            assert sessions.runs.of(session.id) == []
+            assert await sessions.runs.of(session.id) == []
 
     run(check())
 
@@ -83,7 +85,7 @@ def test_no_more_at_once_than_there_are_workers() -> None:
         await alone.end()
         assert (one.status, one.epochs_done) == ("finished", 18)
         assert all(reason(item) == "epochs" for item in one.items)
-        assert sessions.trainings._at_workers == 0
+        assert at_workers(sessions) == 0
 
     run(check())
 
@@ -114,7 +116,7 @@ def test_it_is_ended_early(by: str) -> None:
         assert (one.items[3].stopped, one.items[3].failure, one.items[3].curve) == (None, None, None)
         assert (await sessions.load(one.items[3].session)).revision == 0
         await turns()
-        assert list(sessions.runs.under_way()) == []
+        assert all(run.is_over for run in sessions.runs.all())
 
     run(check())
 
@@ -168,7 +170,7 @@ class Slow:
     def __init__(self, sessions: Sessions) -> None:
         self.sessions, self.begun, self.go = sessions, asyncio.Event(), asyncio.Event()
 
-    async def begin(self, session_id: str, operation: Train, *, patient: bool) -> Run:
+    async def begin(self, session_id: str, operation: Train, *, patient: bool, key: str | None = None) -> Run:
         self.begun.set()
         await self.go.wait()
         return await self.sessions.begin(session_id, operation, patient=patient)
@@ -185,7 +187,7 @@ def test_an_end_that_comes_while_one_begins() -> None:
         session = await create(sessions, **FIELDS)
         item = Item(session.id, {}, Train(epochs=100))
         slow, one = Slow(sessions), by_hand(item)
-        sweeping = asyncio.create_task(carry_out(one, slow.begin, 1, Clock()))
+        sweeping = asyncio.create_task(carry_out(one, slow.begin, END, 1, Clock()))
         await slow.begun.wait()
         one.end_early(Ending("cancelled", at_epoch=True))
         await turns()
@@ -205,7 +207,7 @@ class Refusing:
     def __init__(self, sessions: Sessions, *errors: Exception) -> None:
         self.sessions, self.errors, self.asked = sessions, list(errors), list[str]()
 
-    async def begin(self, session_id: str, operation: Train, *, patient: bool) -> Run:
+    async def begin(self, session_id: str, operation: Train, *, patient: bool, key: str | None = None) -> Run:
         assert patient
         self.asked.append(session_id)
         if self.errors:
@@ -225,7 +227,7 @@ def test_one_without_room_for_a_moment_is_tried_again() -> None:
         items = await two_items(sessions)
         full = Full("no room", retry_after=0)
         refusing, one = Refusing(sessions, full, full, full), by_hand(*items)
-        await carry_out(one, refusing.begin, 1, Clock())
+        await carry_out(one, refusing.begin, END, 1, Clock())
         assert one.status == "finished"
         assert refusing.asked == [items[0].session] * 4 + [items[1].session]
         assert [(item.failure, reason(item)) for item in items] == [(None, "epochs")] * 2
@@ -240,7 +242,7 @@ def test_an_end_that_comes_while_one_waits_for_room() -> None:
         sessions = make()
         items = await two_items(sessions)
         refusing, one = Refusing(sessions, *[Full("no room", retry_after=10**6)] * 9), by_hand(*items)
-        sweeping = asyncio.create_task(carry_out(one, refusing.begin, 1, Clock()))
+        sweeping = asyncio.create_task(carry_out(one, refusing.begin, END, 1, Clock()))
         while not refusing.asked:
             await turns()
         assert not one.is_over
@@ -258,7 +260,7 @@ def test_a_server_that_is_torn_down_while_one_waits_for_room() -> None:
         sessions = make()
         refusing = Refusing(sessions, Full("no room", retry_after=10**6))
         one = by_hand(*await two_items(sessions))
-        sweeping = asyncio.create_task(carry_out(one, refusing.begin, 1, Clock()))
+        sweeping = asyncio.create_task(carry_out(one, refusing.begin, END, 1, Clock()))
         while not refusing.asked:
             await turns()
         sweeping.cancel()
@@ -276,9 +278,9 @@ def test_a_server_that_is_torn_down_ends_those_under_way() -> None:
         sessions = make(here)
         items = await two_items(sessions)
         one = by_hand(*items)
-        sweeping = asyncio.create_task(carry_out(one, sessions.begin, 2, Clock()))
+        sweeping = asyncio.create_task(carry_out(one, sessions.begin, END, 2, Clock()))
         await here.reached.wait()
-        children = [there(sessions.runs.training(item.session)) for item in items]
+        children = [there(await run_of(sessions, item.session)) for item in items]
         sweeping.cancel()
         await asyncio.wait([sweeping])
         assert one.status == "cancelled"
@@ -301,7 +303,7 @@ def test_what_is_wrong_with_one_is_not_the_end_of_the_others(
         sessions = make()
         items = await two_items(sessions)
         refusing, one = Refusing(sessions, error), by_hand(*items)
-        await carry_out(one, refusing.begin, 1, Clock())
+        await carry_out(one, refusing.begin, END, 1, Clock())
         assert one.status == "finished"
         assert [reason(item) for item in items] == [None, "epochs"]
         assert items[1].failure is None
@@ -403,12 +405,12 @@ class Interrupted(MemoryStore):
         self.room_for = 1
         self.happens: Callable[[], Awaitable[None]] = turns
 
-    async def reserve(self, session_id: str, nbytes: int) -> None:
+    async def reserve(self, session_id: str, nbytes: int, owner: str = "") -> None:
         self.room_for -= 1
         if self.room_for < 0:
             await self.happens()
             raise Full("no room", retry_after=1)
-        await super().reserve(session_id, nbytes)
+        await super().reserve(session_id, nbytes, owner)
 
 
 @pytest.mark.parametrize("somebody_deletes", [False, True])
@@ -424,7 +426,7 @@ def test_one_that_is_ended_half_way_leaves_nothing(somebody_deletes: bool, cance
         before, store.room_for = held(sessions), 3
 
         async def interrupt() -> None:
-            forks = [one.id for one in await store.list(100) if one.id != session.id]
+            forks = [one.id for one in await store.list("", 100) if one.id != session.id]
             assert pins(sessions) == dict.fromkeys((session.id, *forks), 1)
             assert len(forks) == 3
             if somebody_deletes:
@@ -435,10 +437,10 @@ def test_one_that_is_ended_half_way_leaves_nothing(somebody_deletes: bool, cance
         store.happens = interrupt
         with pytest.raises(asyncio.CancelledError if cancelled else Full):
             await sessions.sweep(session, sweep({"seed": list(range(9))}))
-        assert [one.id for one in await store.list(100)] == [session.id]
+        assert [one.id for one in await store.list("", 100)] == [session.id]
         assert held(sessions) == before
         assert pins(sessions) == {}
-        assert sessions.runs.of(session.id) == sessions.runs.under_way() == []
+        assert await sessions.runs.of(session.id) == [*sessions.runs.all()] == []
         sessions.close()
 
     run(check())
@@ -455,20 +457,20 @@ def test_a_session_that_is_deleted_takes_its_sweep_along() -> None:
         one = await sessions.sweep(session, sweep({"seed": [1, 2]}))
         await here.reached.wait()
         await sessions.delete(session.id)
-        assert sessions.runs.of(session.id) == []
+        assert await sessions.runs.of(session.id) == []
         with pytest.raises(NotFound):
-            sessions.runs.find(session.id, one.id)
+            await sessions.runs.find(session.id, one.id)
         here.go.set()
         await one.end()
         await turns()
         assert (one.status, list(map(reason, one.items))) == ("cancelled", ["cancelled", None])
         assert pins(sessions) == {}
         forks = [item.session for item in one.items]
-        assert [fork.id for fork in await sessions.store.list(9)] == sorted(forks)
+        assert [fork.id for fork in await sessions.store.list("", 9)] == sorted(forks)
         for fork in forks:
             await sessions.delete(fork)
         runs: Any = sessions.runs
-        assert (runs._runs, runs._training, runs._ended, runs._nbytes) == ({}, {}, {}, 0)
+        assert (runs._runs, runs._ended, runs._nbytes) == ({}, {}, 0)
         assert held(sessions) == (0, 0, set())
 
     run(check())
@@ -487,5 +489,20 @@ def test_the_settings_of_a_fork_do_not_touch_its_source() -> None:
         assert session.config.optimizer.type == "sgd"
         with pytest.raises(GradstepError):
             await sessions.sweep(await sessions.load("zebra"), sweep({"seed": [1]}))
+
+    run(check())
+
+
+def test_what_is_over_is_not_begun_again() -> None:
+    """Where another process goes on with a sweep."""
+
+    async def check() -> None:
+        sessions = make()
+        session = await create(sessions, **FIELDS)
+        items = [Item(session.id, {}, Train(**TRAIN)), Item("zebra", {}, Train(**TRAIN))]
+        items[1].failure = failure = NotFound("gone")
+        one = SweepRun(session.id, items, 3, 0.0)
+        await carry_out(one, sessions.begin, END, 1, Clock())
+        assert (one.status, reason(items[0]), items[1].failure) == ("finished", "epochs", failure)
 
     run(check())

@@ -32,7 +32,7 @@ from app.sessions.session import Session
 from app.sessions.trainings import Parts
 from app.settings import Settings
 
-from .making import ROWS, Clock, Here, create, held, run, train_here
+from .making import ROWS, Clock, Here, create, held, run, run_of, train_here
 
 T = TypeVar("T")
 EPOCHS, BATCH = 20, 2  # two steps for each epoch of three rows
@@ -91,12 +91,19 @@ async def go_on(sessions: Sessions, session: Session, epochs: int = EPOCHS) -> s
     return hash_of((await sessions.change(session.id, training(epochs - now.state.epochs))).session)
 
 
-def all_is_given_back(sessions: Sessions, session: Session) -> None:
+def at_workers(sessions: Sessions) -> int:
+    """How many trainings are at a worker, or wait for one."""
+    trainings: Any = sessions.trainings
+    count: int = trainings._at_workers
+    return count
+
+
+async def all_is_given_back(sessions: Sessions, session: Session) -> None:
     total, really, reserved = held(sessions)
     assert (total, reserved) == (really, set())
     assert not sessions.is_busy(session.id)
-    assert sessions.runs.training(session.id) is None
-    assert sessions.trainings._at_workers == 0
+    assert await run_of(sessions, session.id) is None
+    assert at_workers(sessions) == 0
 
 
 # One and the same state
@@ -112,8 +119,8 @@ def test_as_a_run() -> None:
             session = await create(sessions, **FIELDS)
             one = await sessions.begin(session.id, training())
             assert (one.epochs_done, one.epochs_total, one.is_over) == (0, EPOCHS, False)
-            assert sessions.runs.training(session.id) is one
-            assert sessions.runs.of(session.id) == [one]
+            assert await run_of(sessions, session.id) is one
+            assert await sessions.runs.of(session.id) == [one]
             await one.end()
             now = await sessions.load(session.id)
             assert hash_of(now) == hash_of(expected)
@@ -125,7 +132,7 @@ def test_as_a_run() -> None:
             entries = one.entries()
             assert [entry["epoch"] for entry in entries] == list(range(1, EPOCHS + 1))
             assert entries[-1]["loss"] == one.loss
-            all_is_given_back(sessions, session)
+            await all_is_given_back(sessions, session)
 
     run(check())
 
@@ -180,7 +187,7 @@ def test_ended_early_and_gone_on_with(reason: Any, status: str, pauses_at: int, 
         assert (now.state.epoch_position == 0) or not at_epoch
         assert (now.revision, one.revision, one.epochs_done) == (1, 1, now.state.epochs)
         assert len(one.entries()) == now.state.epochs
-        all_is_given_back(sessions, session)
+        await all_is_given_back(sessions, session)
         assert await go_on(sessions, session) == expected
 
     run(check())
@@ -229,7 +236,7 @@ def test_after_its_worker_is_gone(tells_at: int, expected: str) -> None:
         revision = (await sessions.store.history(session.id)).revisions[-1]
         assert revision.curve is not None
         assert revision.curve.entries() == one.entries()
-        all_is_given_back(sessions, session)
+        await all_is_given_back(sessions, session)
         here.dies_at = None
         assert await go_on(sessions, session) == expected
 
@@ -243,11 +250,11 @@ def test_after_its_worker_is_gone_before_a_checkpoint(expected: str) -> None:
         sessions = make(here)
         session = await create(sessions, **FIELDS)
         one = await finished(sessions, session, training())
-        assert await sessions.load(session.id) is session
+        assert (await sessions.load(session.id)).state is session.state
         assert (one.status, one.revision, one.stopped, one.epochs_done) == ("failed", None, None, 0)
         assert isinstance(one.failure, TrainingFailed)
         assert (one.entries(), one.loss) == ([], None)
-        all_is_given_back(sessions, session)
+        await all_is_given_back(sessions, session)
         with pytest.raises(TrainingFailed):
             await sessions.change(session.id, training())
         here.dies_at = None
@@ -276,7 +283,7 @@ def test_a_worker_that_is_killed_since_it_did_not_end(tells_at: int | None, expe
         assert (one.status, one.failure, one.revision) == ("stopped", None, 1)
         assert one.stopped is not None
         assert (one.stopped["reason"], one.stopped["step"]) == ("time_limit", now.state.steps)
-        all_is_given_back(sessions, session)
+        await all_is_given_back(sessions, session)
         here.dies_at = None
         assert await go_on(sessions, session) == expected
 
@@ -307,7 +314,7 @@ def test_with_frames_and_a_probe(inline_work: int, report_every: int, expected: 
             then = await sessions.past.at(now, epoch=epoch)
             answers = passes.predict(then.config, then.state.parameters, probe).vector
             assert shown == hash_of(then).encode() + answers.tobytes()
-        all_is_given_back(sessions, session)
+        await all_is_given_back(sessions, session)
 
     run(check())
 
@@ -355,9 +362,9 @@ def test_a_condition_that_makes_no_sense_is_refused_before_anything_begins() -> 
                 with pytest.raises(InvalidInput) as caught:
                     await refused
                 assert [error.pointer for error in caught.value.errors] == ["/stop/1/parameter"]
-            assert sessions.runs.of(session.id) == []
-            assert await sessions.load(session.id) is session
-            all_is_given_back(sessions, session)
+            assert await sessions.runs.of(session.id) == []
+            assert (await sessions.load(session.id)).state is session.state
+            await all_is_given_back(sessions, session)
 
     run(check())
 
@@ -371,7 +378,7 @@ def test_its_revision() -> None:
         session = await create(sessions, **FIELDS)
         one = await finished(sessions, session, training(probe={"inputs": [[0.5, 0.25]]}))
         _, result = await sessions.change(session.id, training(3))
-        second = sessions.runs.of(session.id)[1]
+        second = (await sessions.runs.of(session.id))[1]
         assert (len(result.history), result.stopped) == (3, second.stopped)
         assert [entry["epoch"] for entry in result.history] == [21, 22, 23]
         inline = make(inline_work=10**15)
@@ -380,7 +387,7 @@ def test_its_revision() -> None:
         revisions = (await sessions.store.history(session.id)).revisions
         at_once = (await inline.store.history(other.id)).revisions[1]
         assert [revision.run for revision in revisions] == [None, one.id, second.id]
-        assert (at_once.run, inline.runs.of(other.id)) == (None, [])
+        assert (at_once.run, await inline.runs.of(other.id)) == (None, [])
         assert revisions[1].state_hash == at_once.state_hash
         assert revisions[1].arguments == at_once.arguments  # a probe is only shown
         assert [revision.operation for revision in revisions] == ["create", "train", "train"]
@@ -462,7 +469,8 @@ def test_nothing_else_changes_the_session_meanwhile() -> None:
         assert (one.status, one.epochs_total, one.started_at) == ("running", EPOCHS, one.created_at)
         assert 2 <= one.epochs_done < EPOCHS
         assert sessions.is_busy(session.id)
-        assert await sessions.load(session.id) is session  # reads answer the state before
+        now = await sessions.load(session.id)  # reads answer the state before
+        assert (now.state, now.revision, now.run) == (session.state, 1, one.id)
         assert held(sessions)[2] == {session.id}
         for refused in (
             sessions.change(session.id, Change(name="new")), sessions.change(session.id, training()),
@@ -475,21 +483,21 @@ def test_nothing_else_changes_the_session_meanwhile() -> None:
             await sessions.begin(session.id, training(), {0})
         with pytest.raises(SessionNotFound):
             await sessions.begin("zebra", training())
-        assert sessions.runs.of(session.id) == [one]
+        assert await sessions.runs.of(session.id) == [one]
         with pytest.raises(WrongPhase):
             await sessions.change(other.id, Step())
         fork = await sessions.fork(session, "fork")  # nobody's state is in another's way
         assert (await sessions.change(fork.id, Change(name="free"))).session.name == "free"
         sessions.clock.now += 10**6  # type: ignore[attr-defined]
-        assert await sessions.load(session.id) is session  # what is at work does not expire
+        assert (await sessions.load(session.id)).run == one.id  # what is at work does not expire
         here.go.set()
         await one.end()
         now = await sessions.load(session.id)
         assert (now.revision, now.name) == (2, "named")
         assert one.ended_at == one.created_at + 10**6
-        all_is_given_back(sessions, session)
+        await all_is_given_back(sessions, session)
         await sessions.delete(session.id)
-        assert sessions.runs.of(session.id) == []
+        assert await sessions.runs.of(session.id) == []
 
     run(check())
 
@@ -506,7 +514,7 @@ def test_a_caller_that_goes_away_leaves_it_going_on(expected: str) -> None:
         with pytest.raises(asyncio.CancelledError):
             await asked
         here.go.set()
-        (one,) = sessions.runs.of(session.id)
+        (one,) = await sessions.runs.of(session.id)
         await one.end()
         assert hash_of(await sessions.load(session.id)) == expected
 
@@ -522,7 +530,8 @@ def test_it_is_answered_as_it_ended_though_somebody_was_quicker(
     async def check() -> None:
         sessions = make()
         session = await create(sessions, **FIELDS)
-        did, ended = list[int](), sessions.runs.ended
+        runs: Any = sessions.runs
+        did, ended = list[int](), runs.ended
 
         def then(one: Run) -> None:
             ended(one)
@@ -541,7 +550,7 @@ def test_it_is_answered_as_it_ended_though_somebody_was_quicker(
         assert hash_of(changed) == expected
         assert (changed.revision, changed.name, len(result.history)) == (1, session.name, EPOCHS)
         assert result.stopped["reason"] == "epochs"
-        for one in sessions.runs.of(session.id):
+        for one in await sessions.runs.of(session.id):
             assert (one.session, one.is_awaited) == (None, False)
 
     run(check())
@@ -559,7 +568,7 @@ def test_a_run_holds_no_session_for_nobody() -> None:
         here.pauses_at = 1
         asked = asyncio.create_task(sessions.change(session.id, training()))
         await here.reached.wait()
-        other = there(sessions.runs.training(session.id))
+        other = there(await run_of(sessions, session.id))
         assert other.is_awaited
         asked.cancel()
         await asyncio.wait([asked])
@@ -589,7 +598,7 @@ def test_room_is_held_from_its_begin_to_its_end() -> None:
         assert really == before
         here.go.set()
         await one.end()
-        all_is_given_back(sessions, session)
+        await all_is_given_back(sessions, session)
         assert held(sessions)[0] <= job.nbytes + past
 
     run(check())
@@ -599,10 +608,10 @@ def test_a_large_probe_is_no_work_for_the_event_loop() -> None:
     async def check() -> None:
         sessions = make(Here(), inline_work=2_000_000)
         session = await create(sessions, **FIELDS)
-        for rows, at_workers in ((1, 0), (20_000, 1)):
+        for rows, count in ((1, 0), (20_000, 1)):
             parts = Parts(False, np.zeros((rows, 2)), 1, lambda session, frame: b"")
             run = await sessions.begin(session.id, training(epochs=1), parts=parts)
-            assert sessions.trainings._at_workers == at_workers
+            assert at_workers(sessions) == count
             await run.end()
 
     run(check())
@@ -619,8 +628,8 @@ def test_without_room_none_begins(others: int, refusal: type[Exception]) -> None
         with pytest.raises(refusal):
             await sessions.begin(session.id, training(), parts=Parts(False, None, shown, lambda session, frame: b""))
         assert held(sessions) == before
-        assert sessions.runs.of(session.id) == []
-        all_is_given_back(sessions, session)
+        assert await sessions.runs.of(session.id) == []
+        await all_is_given_back(sessions, session)
         await finished(sessions, session, training())
 
     run(check())
@@ -638,7 +647,7 @@ def test_what_its_entries_show_is_bounded(report_every: int, entries: int) -> No
         assert caught.value.extra == {
             "limit": entries * 100 - 1, "estimate": entries * 100, "setting": "GRADSTEP_MAX_STREAM",
         }  # fmt: skip
-        all_is_given_back(sessions, session)
+        await all_is_given_back(sessions, session)
         sessions = make(max_stream=entries * 100)
         session = await create(sessions, **FIELDS)
         await finished(sessions, session, operation, parts=parts)
@@ -660,7 +669,7 @@ def test_so_many_wait_at_most() -> None:
             assert caught.value.retry_after > 0
         assert held(sessions) == before
         assert not sessions.is_busy(many[2].id)
-        assert sessions.runs.of(many[2].id) == []
+        assert await sessions.runs.of(many[2].id) == []
         under_way.append(await sessions.begin(many[3].id, training(), patient=True))  # as part of a sweep
         assert (await sessions.change(many[2].id, Change(name="small"))).session.name == "small"
         here.go.set()
@@ -668,7 +677,7 @@ def test_so_many_wait_at_most() -> None:
             await one.end()
             assert one.status == "finished"
         await finished(sessions, many[2], training())
-        all_is_given_back(sessions, many[2])
+        await all_is_given_back(sessions, many[2])
 
     run(check())
 
@@ -719,10 +728,10 @@ def test_it_is_ended_when_it_takes_too_long(expected: str) -> None:
 # Faults
 
 
-def all_is_as_before(sessions: Sessions, session: Session, one: Run) -> None:
+async def all_is_as_before(sessions: Sessions, session: Session, one: Run) -> None:
     assert (one.status, one.revision, one.stopped) == ("failed", None, None)
-    assert sessions.runs.of(session.id) == [one]
-    all_is_given_back(sessions, session)
+    assert await sessions.runs.of(session.id) == [one]
+    await all_is_given_back(sessions, session)
 
 
 def test_a_fault_in_a_training(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
@@ -736,8 +745,8 @@ def test_a_fault_in_a_training(monkeypatch: pytest.MonkeyPatch, caplog: pytest.L
             assert isinstance(one.failure, TrainingFailed)
             assert "log" in one.failure.detail
             assert "ZeroDivisionError" in caplog.text
-            assert await sessions.load(session.id) is session
-            all_is_as_before(sessions, session, one)
+            assert (await sessions.load(session.id)).state is session.state
+            await all_is_as_before(sessions, session, one)
             caplog.clear()
 
     run(check())
@@ -752,7 +761,7 @@ def test_a_fault_while_something_is_written(caplog: pytest.LogCaptureFixture) ->
             one = await finished(sessions, session, training(), parts=parts)
             assert isinstance(one.failure, TrainingFailed)
             assert "ZeroDivisionError" in caplog.text
-            all_is_as_before(sessions, session, one)
+            await all_is_as_before(sessions, session, one)
             sessions.close()
 
     run(check())
@@ -763,16 +772,20 @@ def test_a_session_that_cannot_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
         sessions, full = make(), Full("no room", retry_after=1)
         session = await create(sessions, **FIELDS)
 
-        async def refuse(*_: Any) -> None:
-            raise full
+        commit = sessions.store.commit
+
+        async def refuse(session: Session, revision: Any, *rest: Any) -> None:
+            if revision is not None:
+                raise full
+            await commit(session, revision, *rest)
 
         monkeypatch.setattr(sessions.store, "commit", refuse)
         with pytest.raises(Full):
             await sessions.change(session.id, training())
-        (one,) = sessions.runs.of(session.id)
+        (one,) = await sessions.runs.of(session.id)
         assert one.failure is full
-        all_is_as_before(sessions, session, one)
-        assert await sessions.load(session.id) is session
+        await all_is_as_before(sessions, session, one)
+        assert (await sessions.load(session.id)).state is session.state
 
     run(check())
 
@@ -788,7 +801,11 @@ def test_a_server_that_is_torn_down(saving: bool, monkeypatch: pytest.MonkeyPatc
         session = await create(sessions, **FIELDS)
         commits: list[int] = []
 
-        async def wait(*_: Any) -> None:
+        commit = sessions.store.commit
+
+        async def wait(session: Session, revision: Any, *rest: Any) -> None:
+            if revision is None:
+                return await commit(session, revision, *rest)
             commits.append(1)
             await asyncio.Event().wait()
 
@@ -802,7 +819,7 @@ def test_a_server_that_is_torn_down(saving: bool, monkeypatch: pytest.MonkeyPatc
         assert len(commits) == saving
         assert isinstance(one.failure, TrainingFailed)
         assert "stopped" in one.failure.detail
-        all_is_as_before(sessions, session, one)
+        await all_is_as_before(sessions, session, one)
 
     run(check())
 
@@ -870,7 +887,7 @@ def test_a_process_comes_to_the_same(do: Any, real: Sessions, expected: str) -> 
         piece = there(two.since(0))
         epochs = [hash_of(await real.past.at(now, epoch=epoch)).encode() for epoch in range(1, EPOCHS + 1)]
         assert piece.parts == epochs
-        all_is_given_back(real, session)
+        await all_is_given_back(real, session)
 
     do(check())
 
@@ -891,7 +908,7 @@ def test_a_process_ends_early(do: Any, real: Sessions, at_epoch: bool) -> None:
         assert at_epoch <= (now.state.epoch_position == 0)
         epochs = now.state.epochs + 3
         assert await go_on(real, session, epochs) == hash_of(await at_once(epochs, report_every=1000))
-        all_is_given_back(real, session)
+        await all_is_given_back(real, session)
 
     do(check())
 
@@ -912,7 +929,7 @@ def test_a_process_that_is_killed_after_a_checkpoint(do: Any, real: Sessions) ->
         assert 0 < now.state.steps < 2 * LONG
         epochs = now.state.epochs + 3
         assert await go_on(real, session, epochs) == hash_of(await at_once(epochs, report_every=LONG))
-        all_is_given_back(real, session)
+        await all_is_given_back(real, session)
 
     do(check())
 
@@ -928,6 +945,6 @@ def test_a_server_that_closes_kills_what_does_not_end() -> None:
         sessions.close()
         await one.end()
         assert (one.status, one.revision) == ("cancelled", 1)
-        all_is_given_back(sessions, session)
+        await all_is_given_back(sessions, session)
 
     run(check())

@@ -556,7 +556,8 @@ def test_cancels_leave_nothing_behind(run: Run[Any], count: int) -> None:
         await asyncio.sleep(0.05)
         gc.collect()
         after = resources()
-        assert (after[0] - 1, *after[1:]) == before  # the loop has a thread for others now
+        assert after[0] - 1 <= before[0]  # the loop has a thread for others now; those of tests before may have ended
+        assert after[1:] == before[1:]
 
     run(check())
 

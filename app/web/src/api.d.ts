@@ -2598,6 +2598,8 @@ export interface components {
             setting?: string;
             /** Expired At */
             expired_at?: string;
+            /** Request Id */
+            request_id?: string;
         };
         /**
          * ProblemKindSchema
@@ -3647,6 +3649,8 @@ export interface operations {
             header?: {
                 /** @description Refuse (412) unless at this revision: `"7"`. */
                 "if-match"?: string | null;
+                /** @description Do this once, however often it is sent with this key within a day. */
+                "idempotency-key"?: string | null;
             };
             path: {
                 /** @description The session's id. */
@@ -3758,6 +3762,27 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Quota exceeded */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Server full */
             503: {
                 headers: {
@@ -3786,6 +3811,8 @@ export interface operations {
             header?: {
                 /** @description Refuse (412) unless at this revision: `"7"`. */
                 "if-match"?: string | null;
+                /** @description Do this once, however often it is sent with this key within a day. */
+                "idempotency-key"?: string | null;
             };
             path: {
                 /** @description The session's id. */
@@ -3897,6 +3924,27 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Quota exceeded */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Server full */
             503: {
                 headers: {
@@ -3925,6 +3973,8 @@ export interface operations {
             header?: {
                 /** @description Refuse (412) unless at this revision: `"7"`. */
                 "if-match"?: string | null;
+                /** @description Do this once, however often it is sent with this key within a day. */
+                "idempotency-key"?: string | null;
             };
             path: {
                 /** @description The session's id. */
@@ -4036,6 +4086,27 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Quota exceeded */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Server full */
             503: {
                 headers: {
@@ -4064,6 +4135,8 @@ export interface operations {
             header?: {
                 /** @description Refuse (412) unless at this revision: `"7"`. */
                 "if-match"?: string | null;
+                /** @description Do this once, however often it is sent with this key within a day. */
+                "idempotency-key"?: string | null;
                 /**
                  * @description `respond-async`: answer at once with a run, which goes on by itself (RFC 7240). Others are ignored.
                  * @example respond-async
@@ -4200,6 +4273,27 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Quota exceeded */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Server full */
             503: {
                 headers: {
@@ -4308,6 +4402,27 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Quota exceeded */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Server full */
             503: {
                 headers: {
@@ -4402,6 +4517,27 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Server full */
             503: {
                 headers: {
@@ -4488,6 +4624,27 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Server full */
             503: {
                 headers: {
@@ -4516,6 +4673,8 @@ export interface operations {
             header?: {
                 /** @description Refuse (412) unless at this revision: `"7"`. */
                 "if-match"?: string | null;
+                /** @description Do this once, however often it is sent with this key within a day. */
+                "idempotency-key"?: string | null;
             };
             path: {
                 /** @description The session's id. */
@@ -4627,6 +4786,27 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Quota exceeded */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Server full */
             503: {
                 headers: {
@@ -4714,6 +4894,27 @@ export interface operations {
             /** @description Invalid input */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4835,6 +5036,27 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Quota exceeded */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Server full */
             503: {
                 headers: {
@@ -4944,6 +5166,27 @@ export interface operations {
             /** @description Invalid input */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Quota exceeded */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5065,6 +5308,27 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Quota exceeded */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Server full */
             503: {
                 headers: {
@@ -5134,6 +5398,27 @@ export interface operations {
             /** @description Invalid input */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5217,6 +5502,27 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Server full */
             503: {
                 headers: {
@@ -5245,6 +5551,8 @@ export interface operations {
             header?: {
                 /** @description Refuse (412) unless at this revision: `"7"`. */
                 "if-match"?: string | null;
+                /** @description Do this once, however often it is sent with this key within a day. */
+                "idempotency-key"?: string | null;
             };
             path: {
                 /** @description The session's id. */
@@ -5356,6 +5664,27 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Quota exceeded */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Server full */
             503: {
                 headers: {
@@ -5372,7 +5701,10 @@ export interface operations {
     fork_v1_sessions__session_id__fork_post: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Do this once, however often it is sent with this key within a day. */
+                "idempotency-key"?: string | null;
+            };
             path: {
                 /** @description The session's id. */
                 session_id: string;
@@ -5430,6 +5762,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Same request under way */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Session expired */
             410: {
                 headers: {
@@ -5460,6 +5801,27 @@ export interface operations {
             /** @description Invalid input */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Quota exceeded */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5545,6 +5907,27 @@ export interface operations {
             /** @description Invalid input */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5673,6 +6056,27 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Quota exceeded */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Server full */
             503: {
                 headers: {
@@ -5742,6 +6146,27 @@ export interface operations {
             /** @description Invalid input */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5850,6 +6275,27 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Server full */
             503: {
                 headers: {
@@ -5925,6 +6371,27 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Server full */
             503: {
                 headers: {
@@ -5941,7 +6408,10 @@ export interface operations {
     sweep_v1_sessions__session_id__sweep_post: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Do this once, however often it is sent with this key within a day. */
+                "idempotency-key"?: string | null;
+            };
             path: {
                 /** @description The session's id. */
                 session_id: string;
@@ -5992,6 +6462,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Same request under way */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Session expired */
             410: {
                 headers: {
@@ -6022,6 +6501,27 @@ export interface operations {
             /** @description Invalid input */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Quota exceeded */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6082,6 +6582,27 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Server full */
             503: {
                 headers: {
@@ -6101,7 +6622,10 @@ export interface operations {
                 /** @description Make nothing; answer the completed config and what it would cost. */
                 dry_run?: boolean;
             };
-            header?: never;
+            header?: {
+                /** @description Do this once, however often it is sent with this key within a day. */
+                "idempotency-key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6156,6 +6680,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Same request under way */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Body too large */
             413: {
                 headers: {
@@ -6177,6 +6710,27 @@ export interface operations {
             /** @description Invalid input */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Quota exceeded */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6253,6 +6807,27 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Server full */
             503: {
                 headers: {
@@ -6272,6 +6847,8 @@ export interface operations {
             header?: {
                 /** @description Refuse (412) unless at this revision: `"7"`. */
                 "if-match"?: string | null;
+                /** @description Do this once, however often it is sent with this key within a day. */
+                "idempotency-key"?: string | null;
             };
             path: {
                 /** @description The session's id. */
@@ -6342,6 +6919,27 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Quota exceeded */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Server full */
             503: {
                 headers: {
@@ -6361,6 +6959,8 @@ export interface operations {
             header?: {
                 /** @description Refuse (412) unless at this revision: `"7"`. */
                 "if-match"?: string | null;
+                /** @description Do this once, however often it is sent with this key within a day. */
+                "idempotency-key"?: string | null;
             };
             path: {
                 /** @description The session's id. */
@@ -6472,6 +7072,27 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Quota exceeded */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Server full */
             503: {
                 headers: {
@@ -6547,6 +7168,27 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Server full */
             503: {
                 headers: {
@@ -6575,6 +7217,8 @@ export interface operations {
             header?: {
                 /** @description Refuse (412) unless at this revision: `"7"`. */
                 "if-match"?: string | null;
+                /** @description Do this once, however often it is sent with this key within a day. */
+                "idempotency-key"?: string | null;
             };
             path: {
                 /** @description The session's id. */
@@ -6692,6 +7336,27 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Quota exceeded */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Server full */
             503: {
                 headers: {
@@ -6788,6 +7453,27 @@ export interface operations {
             /** @description Invalid input */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6907,6 +7593,27 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Server full */
             503: {
                 headers: {
@@ -6950,6 +7657,27 @@ export interface operations {
             /** @description Invalid input */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7005,6 +7733,27 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Server full */
             503: {
                 headers: {
@@ -7054,6 +7803,27 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Server full */
             503: {
                 headers: {
@@ -7097,6 +7867,27 @@ export interface operations {
             /** @description Invalid input */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7158,6 +7949,27 @@ export interface operations {
             /** @description Invalid input */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    /** @description In how many seconds to try again. */
+                    "Retry-After"?: number;
+                    /**
+                     * @description How many calls are left, and in how many seconds as many again as ever: on all answers about sessions, where there is a limit.
+                     * @example "calls";r=59971;t=23
+                     */
+                    RateLimit?: string;
+                    /**
+                     * @description How many calls there are (`q`) in how many seconds (`w`).
+                     * @example "calls";q=60000;w=60
+                     */
+                    "RateLimit-Policy"?: string;
                     [name: string]: unknown;
                 };
                 content: {

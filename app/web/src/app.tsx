@@ -5,6 +5,7 @@ import { Comparison } from "./compare/comparison";
 import { Header } from "./header/header";
 import { Banner } from "./header/banner";
 import { Sheets } from "./header/sheets";
+import { KeySheet } from "./sheets/key";
 import { Panel } from "./panel/panel";
 import { Stage } from "./stage/stage";
 import { comparedWith, snapshot, tab } from "./state/model";
@@ -28,6 +29,7 @@ export function App(): VNode {
       <Timeline />
       <Tabs />
       <Sheets />
+      <KeySheet />
     </div>
   );
 }

@@ -1,9 +1,13 @@
 // @vitest-environment node: it has streams
 import { afterEach, expect, test, vi } from "vitest";
 import { call, Refused, stream, Unreachable, url } from "./client";
+import { asking, give, key } from "./key";
 import type { StreamEvent } from "./types";
 
-afterEach(() => vi.unstubAllGlobals());
+afterEach(() => {
+  vi.unstubAllGlobals();
+  key.value = null;
+});
 
 const answer = (body: BodyInit | null, init?: ResponseInit) => vi.stubGlobal("fetch", vi.fn(async () => new Response(body, init)));
 
@@ -58,4 +62,65 @@ test("a stream that has nothing left is empty", async () => {
 test("a query leaves out what is undefined", () => {
   expect(url("/v1/x", { of: "hidden.z[0]", revision: undefined, n: 3 })).toBe("/v1/x?of=hidden.z%5B0%5D&n=3");
   expect(url("/v1/x", {})).toBe("/v1/x");
+});
+
+/** A server that knows one key; what it was sent. */
+function keyed(known: string): (string | undefined)[] {
+  const seen: (string | undefined)[] = [];
+  vi.stubGlobal("fetch", async (_: string, { headers }: { headers: Record<string, string> }) => {
+    seen.push(headers.Authorization);
+    return headers.Authorization === `Bearer ${known}` ? new Response("{}") : new Response('{"status": 401, "detail": "no"}', { status: 401 });
+  });
+  return seen;
+}
+const asked = () => vi.waitFor(() => expect(asking.value).not.toBeNull());
+
+test("calls that need a key wait for one, ask for it once, and are made again", async () => {
+  const seen = keyed("right");
+  const calls = [call("GET", "/v1/x"), call("POST", "/v1/y", { body: {} }), Array.fromAsync(stream("/v1/z"))];
+  await asked();
+  expect(asking.value!.problem.detail).toBe("no");
+  give("right");
+  expect(asking.value).toBeNull();
+  expect(await Promise.all(calls)).toEqual([{}, {}, []]);
+  await call("GET", "/v1/x");
+  expect(seen).toEqual([...Array(3).fill(undefined), ...Array(4).fill("Bearer right")]);
+});
+
+test("a key that is refused is asked for anew", async () => {
+  const seen = keyed("right");
+  key.value = "old";
+  const sent = call("GET", "/v1/x");
+  await asked();
+  give("wrong");
+  await asked();
+  give("right");
+  await sent;
+  expect(seen).toEqual(["Bearer old", "Bearer wrong", "Bearer right"]);
+});
+
+test("a key that was given while a call was under way is tried first", async () => {
+  const seen = keyed("right");
+  const sent = call("GET", "/v1/x");
+  key.value = "right";
+  await sent;
+  expect(seen).toEqual([undefined, "Bearer right"]);
+});
+
+test("without a key, what waited is refused; the next call asks again", async () => {
+  keyed("right");
+  for (const _ of [1, 2]) {
+    const refused = call("GET", "/v1/x").catch((error: unknown) => error);
+    await asked();
+    give(null);
+    expect(((await refused) as Refused).problem.status).toBe(401);
+  }
+});
+
+test("a call with a key of its own is not asked about", async () => {
+  const seen = keyed("right");
+  key.value = "right";
+  await expect(call("GET", "/v1/x", { headers: { Authorization: "Bearer tried" } })).rejects.toBeInstanceOf(Refused);
+  expect(asking.value).toBeNull();
+  expect(seen).toEqual(["Bearer tried"]);
 });

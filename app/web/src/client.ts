@@ -1,5 +1,6 @@
 /** Gradstep's HTTP API, called with `fetch`: answers, problems, streams. */
 
+import { anotherKey, carrying, key } from "./key";
 import type { Problem, StreamEvent } from "./types";
 
 /** The API refused, and said why. */
@@ -18,8 +19,18 @@ export interface Asked {
   signal?: AbortSignal;
 }
 
-/** The response to a call, whatever its type. Throws Refused or Unreachable. */
-export async function ask(method: string, path: string, { body, headers, signal }: Asked = {}): Promise<Response> {
+/** The response to a call, whatever its type; where that needs a key, a person is asked for it. Throws Refused or Unreachable. */
+export async function ask(method: string, path: string, asked: Asked = {}): Promise<Response> {
+  for (;;) {
+    const sent = key.value;
+    const response = await send(method, path, { ...asked, headers: { ...carrying(sent), ...asked.headers } });
+    if (response.ok) return response;
+    const refused = await refusal(response);
+    if (response.status !== 401 || asked.headers?.Authorization || !(await anotherKey(sent, refused.problem))) throw refused;
+  }
+}
+
+async function send(method: string, path: string, { body, headers, signal }: Asked): Promise<Response> {
   const sent: RequestInit = { method, headers: { ...headers } };
   if (signal) sent.signal = signal;
   if (body instanceof Blob) {
@@ -28,15 +39,12 @@ export async function ask(method: string, path: string, { body, headers, signal 
     sent.body = JSON.stringify(body);
     sent.headers = { "Content-Type": "application/json", ...headers };
   }
-  let response: Response;
   try {
-    response = await fetch(path, sent);
+    return await fetch(path, sent);
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new Unreachable("No answer from the server.");
   }
-  if (!response.ok) throw await refusal(response);
-  return response;
 }
 
 /** The JSON that a call answers. Throws Refused or Unreachable. */

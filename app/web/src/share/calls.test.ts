@@ -25,6 +25,25 @@ describe("a call as a command", () => {
   });
 });
 
+describe("a call that needs a key", () => {
+  const call = { method: "PUT", path: "/v1/sessions/a/data", body: new Blob(["x,y\n"], { type: "text/csv" }) };
+  it("takes it from a variable, in a shell and in Python", () => {
+    expect(asCurl({ method: "GET", path: "/v1/sessions/a" }, ORIGIN, true)).toBe(
+      `curl 'http://127.0.0.1:8000/v1/sessions/a' \\\n  -H "Authorization: Bearer $GRADSTEP_KEY"\n`,
+    );
+    expect(asPython({ method: "GET", path: "/v1/sessions/a" }, ORIGIN, true)).toBe(
+      `import os\n\nimport httpx\n\nanswer = httpx.get(\n    "http://127.0.0.1:8000/v1/sessions/a",\n` +
+        `    headers={"Authorization": f"Bearer {os.environ['GRADSTEP_KEY']}"},\n)\nanswer.raise_for_status()\nprint(answer.json())\n`,
+    );
+  });
+  it("has its other headers beside it", () => {
+    expect(asCurl(call, ORIGIN, true)).toContain(`-H "Authorization: Bearer $GRADSTEP_KEY" \\\n  -H 'Content-Type: text/csv'`);
+    expect(asPython(call, ORIGIN, true)).toContain(
+      `headers={"Authorization": f"Bearer {os.environ['GRADSTEP_KEY']}", "Content-Type": "text/csv"},`,
+    );
+  });
+});
+
 describe("a call as Python", () => {
   it("has Python's own words for what JSON has", () => {
     const body = { shuffle: true, stop: null, trainable: false, epochs: 3 };

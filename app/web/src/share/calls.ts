@@ -9,9 +9,13 @@ export interface Call {
 /** What stands for a table that was sent as a file, of which the page knows the name no more. */
 const FILE = "rows.csv";
 
-/** A call as a command for a POSIX shell. */
-export function asCurl({ method, path, body }: Call, origin: string): string {
+/** Where both look for the API key, which no text may hold. */
+const KEY = "GRADSTEP_KEY";
+
+/** A call as a command for a POSIX shell. `keyed` says that the server wants a key. */
+export function asCurl({ method, path, body }: Call, origin: string, keyed = false): string {
   const parts = [`${method === "GET" ? "curl" : `curl -X ${method}`} ${quoted(origin + path)}`];
+  if (keyed) parts.push(`-H "Authorization: Bearer $${KEY}"`);
   if (body instanceof Blob) parts.push(`-H ${quoted(`Content-Type: ${body.type}`)}`, `--data-binary @${FILE}`);
   else if (body !== undefined) parts.push("-H 'Content-Type: application/json'", `-d ${quoted(JSON.stringify(body))}`);
   return `${parts.join(" \\\n  ")}\n`;
@@ -22,14 +26,17 @@ function quoted(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-/** A call as Python, with httpx. */
-export function asPython({ method, path, body }: Call, origin: string): string {
-  const lines = ["import httpx", "", `answer = httpx.${method.toLowerCase()}(`, `    ${JSON.stringify(origin + path)},`];
+/** A call as Python, with httpx. `keyed` says that the server wants a key. */
+export function asPython({ method, path, body }: Call, origin: string, keyed = false): string {
+  const lines = [...(keyed ? ["import os", ""] : []), "import httpx", "", `answer = httpx.${method.toLowerCase()}(`, `    ${JSON.stringify(origin + path)},`];
+  const headers = keyed ? [`"Authorization": f"Bearer {os.environ['${KEY}']}"`] : [];
   if (body instanceof Blob) {
-    lines.push(`    content=open("${FILE}", "rb").read(),`, `    headers={"Content-Type": ${JSON.stringify(body.type)}},`);
+    lines.push(`    content=open("${FILE}", "rb").read(),`);
+    headers.push(`"Content-Type": ${JSON.stringify(body.type)}`);
   } else if (body !== undefined) {
     lines.push(`    json=${literal(body, "    ")},`);
   }
+  if (headers.length) lines.push(`    headers={${headers.join(", ")}},`);
   if (/\/train\b/.test(path)) lines.push("    timeout=None,  # it answers when the training is over");
   return [...lines, ")", "answer.raise_for_status()", "print(answer.json())", ""].join("\n");
 }

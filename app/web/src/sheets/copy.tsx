@@ -3,6 +3,7 @@
 import { useSignal, useSignalEffect } from "@preact/signals";
 import type { VNode } from "preact";
 import { Refused } from "../client";
+import { key } from "../key";
 import { Choice } from "../parts/choice";
 import { Sheet } from "../parts/sheet";
 import { asCurl, asPython, type Call } from "../share/calls";
@@ -36,7 +37,7 @@ export function CopySheet(): VNode {
         report(error, null);
       });
   });
-  const made = form.value === "pytorch" ? script.value : (form.value === "curl" ? asCurl : asPython)(call(), location.origin);
+  const made = form.value === "pytorch" ? script.value : (form.value === "curl" ? asCurl : asPython)(call(), location.origin, key.value !== null);
   return (
     <Sheet title="Copy as…" class="copy-sheet" onClose={close}>
       <div class="sheet-form">
@@ -65,6 +66,8 @@ export function CopySheet(): VNode {
 }
 
 function said(): string {
-  if (lastCall.value) return "The last change of this session, as a call that can be run again.";
-  return session.value ? "Nothing was changed from here yet: this reads the numbers on the screen." : "The first press makes this call.";
+  const of =
+    lastCall.value ? "The last change of this session, as a call that can be run again."
+    : session.value ? "Nothing was changed from here yet: this reads the numbers on the screen." : "The first press makes this call."; // prettier-ignore
+  return key.value === null ? of : `${of} It takes your key from the variable GRADSTEP_KEY.`;
 }

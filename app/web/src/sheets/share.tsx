@@ -2,6 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import type { VNode } from "preact";
+import { key } from "../key";
 import { Button, Refusal } from "../parts/button";
 import { Icon } from "../parts/icon";
 import { Sheet } from "../parts/sheet";
@@ -32,7 +33,10 @@ export function ShareSheet(): VNode {
               Copy
             </CopyButton>
           </div>
-          <p class="small">It opens this session at this revision, with what is selected, and changes nothing there. The session must still be kept.</p>
+          <p class="small">
+            It opens this session at this revision, with what is selected, and changes nothing there. The session must still be kept
+            {key.value === null ? "." : ", and whoever opens it needs your key, which is not in it."}
+          </p>
         </>
       ) : (
         <p>There is no session yet. Press Next first, and there is something to link to.</p>

@@ -7,7 +7,7 @@ WORKDIR /src
 COPY . .
 RUN uv build --wheel --out-dir /dist
 RUN python -m venv --without-pip /opt/gradstep \
-    && uv pip install --python /opt/gradstep/bin/python --compile-bytecode /dist/*.whl
+    && uv pip install --python /opt/gradstep/bin/python --compile-bytecode "$(ls /dist/*.whl)[valkey,metrics]"
 
 # Stage 2: that environment alone. Nothing is written at run time, so that `docker run --read-only` works.
 FROM python:3.13-slim

@@ -121,6 +121,22 @@ describe("one sample of a batch", () => {
   });
 });
 
+describe("the numbers on the screen", () => {
+  it("are those of the last change, though others that were asked for before come later", async () => {
+    let late: (answer: Response) => void = () => undefined;
+    answers = [
+      ["/snapshot", () => new Promise((resolve) => (late = resolve))], ["POST /v1/sessions/abc/rewind", () => at(2)],
+      ["/history", () => ({ items: [] })], ["/curves", () => ({ epoch: [] })],
+    ]; // prettier-ignore
+    const letGo = lookHere();
+    await vi.waitFor(() => expect(calls).toHaveLength(1));
+    expect(await standAt({ revision: 2 })).toBe(true);
+    late(Response.json(at(3)));
+    await letGo;
+    expect(snapshot.value?.revision).toBe(2);
+  });
+});
+
 describe("the history", () => {
   it("is read from what changed on, and what was cut off is gone", async () => {
     history.value = past(0, 1, 2, 3);

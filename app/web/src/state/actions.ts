@@ -176,10 +176,15 @@ export async function refreshCurves(): Promise<void> {
   curves.value = await call<Curves>("GET", path("/curves"));
 }
 
+/** Counts what is put on the screen, so that numbers which were asked for before do not come after it. */
+let shown = 0;
+
 /** Read the numbers on the screen again, as of where the page looks. */
 export async function refreshSnapshot(): Promise<void> {
   if (!session.value) return;
+  const mine = ++shown;
   const read = await ofSample(() => call<Snapshot>("GET", url(path("/snapshot"), { ...narrowed(), ...when() })));
+  if (mine !== shown) return;
   snapshot.value = read;
   await countSamples(read);
 }
@@ -205,6 +210,7 @@ export async function change(method: string, rest: string, body: unknown, done: 
 /** Show the snapshot that a change of the session answered. */
 export function apply(after: Snapshot, done: Next | null = null): void {
   const { revision, phase, allowed, steps, epochs, loss } = after;
+  shown++;
   batch(() => {
     if (done?.operation === "forward" && !goesOn(snapshot.value)) sampleCount.value = rowCount.value;
     snapshot.value = after;
@@ -341,6 +347,7 @@ export async function lookAt(place: Place): Promise<void> {
       const now: Place = wish;
       const [read, its] = await Promise.all([ofSample(() => call<Snapshot>("GET", url(path("/snapshot"), { ...narrowed(), ...now }))), rowsOf(now)]);
       if (wish === null) return; // it was let go
+      shown++;
       batch(() => {
         looking.value = { ...now, by: "drag" };
         justDone.value = null;

@@ -164,7 +164,7 @@ class SharedRuns:
     async def watch(self, run: Run) -> None:
         """Let a run that this process is at end as soon as somebody asks it to."""
         key, new, seen = keys.run(run.session_id, run.id), asyncio.Event(), None
-        await self.listener.listen(f"{key}:ending", new.set)
+        self.listener.listen(f"{key}:ending", new.set)
         try:
             while True:
                 new.clear()
@@ -175,7 +175,7 @@ class SharedRuns:
                         seen = ending
                 await new.wait()
         finally:
-            await self.listener.leave(f"{key}:ending", new.set)
+            self.listener.leave(f"{key}:ending", new.set)
 
     # Mirrors
 
@@ -206,7 +206,7 @@ class SharedRuns:
         task.add_done_callback(self._tasks.discard)
 
     async def _go_on(self, weak: "ref[Run]", new: asyncio.Event, channel: str) -> None:
-        await self.listener.listen(channel, new.set)
+        self.listener.listen(channel, new.set)
         try:
             while (run := weak()) is not None and not run.is_over:
                 new.clear()
@@ -223,7 +223,7 @@ class SharedRuns:
                 if waits:
                     await new.wait()
         finally:
-            await self.listener.leave(channel, new.set)
+            self.listener.leave(channel, new.set)
 
     async def _read_on(self, run: Run) -> None:
         """Bring a run up to where it is: an event has the count of entries with it as its id.

@@ -254,7 +254,7 @@ def test_the_server_is_told_to_end_while_a_reader_takes_nothing(tmp_path: Path) 
         assert server.process.wait(GENEROUS_SECONDS) == 0
 
 
-@pytest.mark.parametrize("end", ["SIGTERM", pytest.param("SIGINT", marks=needs_proc)])
+@pytest.mark.parametrize("end", ["SIGTERM", pytest.param("SIGINT", marks=[needs_proc, pytest.mark.long])])
 def test_the_server_is_told_to_end(tmp_path: Path, end: str) -> None:
     """Trainings under way end after a whole step, and whoever follows them is told so; no process stays."""
     with servers.gradstep(tmp_path) as server, calling(server.address) as client, ExitStack() as stack:

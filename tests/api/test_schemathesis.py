@@ -106,7 +106,7 @@ class LongWorkflow(Workflow):
 
 
 TestWorkflow = Workflow.TestCase
-TestWorkflow.settings = settings(max_examples=15, stateful_step_count=10, **FEW)
+TestWorkflow.settings = settings(max_examples=8, stateful_step_count=10, **FEW)
 TestLongWorkflow = pytest.mark.long(LongWorkflow.TestCase)
 TestLongWorkflow.settings = settings(max_examples=120, stateful_step_count=25, **FEW)
 

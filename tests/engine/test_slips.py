@@ -233,13 +233,13 @@ def check(counts: Counter[str], failures: list[str], report: Callable[[str], Non
 
 
 def test_random_networks(report: Callable[[str], None]) -> None:
-    found = check(*campaign(40, 1, 5), report)
+    found = check(*campaign(30, 1, 5), report)
     assert found["graded"] > 10_000
     assert found["slips"] > 100
 
 
 def test_random_networks_under_every_optimizer(report: Callable[[str], None]) -> None:
-    check(*campaign(30, 2, 5, optimizers=True), report)
+    check(*campaign(20, 2, 5, optimizers=True), report)
 
 
 MOST_BLAMED = {2: 0.35, 3: 0.12, 4: 0.03}  # in 2 decimals there are but a few numbers to write

@@ -576,10 +576,8 @@ def test_a_jacobian_that_is_too_large() -> None:
     assert "160000 numbers" in detail
 
 
-def test_errors_are_few_and_quick() -> None:
-    started = time.perf_counter()
+def test_errors_are_few() -> None:
     assert len(refusals({f"nothing{i}.z": "x" for i in range(MAX_VALUES)})) == MAX_FIELD_ERRORS
-    assert time.perf_counter() - started < 1
     assert len(refusals({"hidden.z": [["x", "y"]], "hidden.a": 1, "loss": []})) == 3  # the first of each tensor
 
 

@@ -76,6 +76,7 @@ def test_it_asks_when_it_needs_to_and_does_what_was_pressed(page: Page) -> None:
     assert not any(KEY in place for place in [link, page.content(), *kept])
 
 
+@pytest.mark.long
 def test_a_copied_call_takes_the_key_from_a_variable(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     begin(page)

@@ -97,7 +97,10 @@ def test_the_session_is_taken_for_all(services: Services) -> None:
     services.run(check)
 
 
-@pytest.mark.parametrize(("tells_at", "dies_at"), [(None, 9), (1, 9), (8, 15), (39, 39)])
+@pytest.mark.parametrize(
+    ("tells_at", "dies_at"),
+    [pytest.param(None, 9, marks=pytest.mark.long), (1, 9), (8, 15), pytest.param(39, 39, marks=pytest.mark.long)],
+)
 def test_its_process_dies(services: Services, tells_at: int | None, dies_at: int, expected: str) -> None:
     async def check(services: Services) -> None:
         here = Here(slow_clock)
@@ -134,7 +137,7 @@ def test_conditions_that_look_back_are_asked_anew(services: Services) -> None:
     services.run(check)
 
 
-@pytest.mark.parametrize("has_checkpoint", [False, True])
+@pytest.mark.parametrize("has_checkpoint", [pytest.param(False, marks=pytest.mark.long), True])
 def test_one_that_ends_its_process_each_time(services: Services, has_checkpoint: bool, expected: str) -> None:
     async def check(services: Services) -> None:
         here = Here(slow_clock)
@@ -176,7 +179,7 @@ def test_ended_when_its_worker_is_gone(services: Services) -> None:
     services.run(check)
 
 
-@pytest.mark.parametrize("report_every", [1, 3])
+@pytest.mark.parametrize("report_every", [pytest.param(1, marks=pytest.mark.long), 3])
 def test_a_server_that_stops_gives_its_trainings_back(services: Services, report_every: int, expected: str) -> None:
     async def check(services: Services) -> None:
         here = Here(slow_clock)
@@ -446,7 +449,7 @@ def test_a_sweep(services: Services, dies: bool) -> None:
     services.run(check)
 
 
-@pytest.mark.parametrize("by", ["cancel", "delete"])
+@pytest.mark.parametrize("by", ["cancel", pytest.param("delete", marks=pytest.mark.long)])
 def test_a_sweep_is_ended_from_elsewhere(services: Services, by: str) -> None:
     async def check(services: Services) -> None:
         here = Here(slow_clock)
